@@ -1,0 +1,287 @@
+//! The engine that joins the mechanisms, and the handle that users hold.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement, TransactionTrait};
+use tokio::runtime::Handle;
+
+use crate::builder::QueryCacheBuilder;
+use crate::change::Bump;
+use crate::clock::Clock;
+use crate::connection::CachedConnection;
+use crate::database::{Database, RootOf};
+use crate::error::Error;
+use crate::event::{Cause, Event, Observer};
+use crate::explain::Explanation;
+use crate::flight::Flights;
+use crate::key::Digest;
+use crate::schema::Name;
+use crate::stats::{Registry, Stats, count};
+use crate::store::{Entry, Memory};
+use crate::tag::Tag;
+use crate::versions::Versions;
+
+/// A cache for query results. Cheap to clone; all clones are the same cache.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+/// use sea_orm_cache::prelude::*;
+///
+/// let cache = QueryCache::builder().prefix("shop").max_bytes(16 << 20).build().await?;
+/// let clone = cache.clone();
+/// assert_eq!(clone.stats().entries, 0);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct QueryCache {
+    pub(crate) engine: Arc<Engine>,
+}
+
+pub(crate) struct Engine {
+    pub(crate) prefix: Arc<str>,
+    pub(crate) version: u32,
+    pub(crate) default_ttl: Duration,
+    pub(crate) capture: Capture,
+    pub(crate) store: Memory,
+    pub(crate) versions: Versions,
+    pub(crate) flights: Flights,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) stats: Registry,
+    databases: Mutex<Vec<Weak<Database>>>,
+}
+
+/// When the rows of an UPDATE or DELETE are read before it, so that only what shows them is
+/// invalidated. Reading them costs a transaction and a query around the write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Capture {
+    /// Never: a write whose rows its own text does not tell invalidates more.
+    Never,
+    /// Only if some cached result would be invalidated for want of it. The default: it costs
+    /// nothing where nobody would gain.
+    #[default]
+    Auto,
+    /// For every UPDATE and DELETE whose rows are not known otherwise.
+    Always,
+}
+
+impl Engine {
+    pub(crate) fn new(builder: QueryCacheBuilder) -> Self {
+        Self {
+            prefix: builder.prefix,
+            version: builder.version,
+            default_ttl: builder.default_ttl,
+            capture: builder.capture,
+            store: Memory::new(builder.max_bytes),
+            // One version for each 128 bytes of entries: more than entries of any shape need.
+            versions: Versions::new((builder.max_bytes / 128).clamp(1 << 12, 1 << 22)),
+            flights: Flights::default(),
+            clock: builder.clock,
+            observer: builder.observer,
+            stats: Registry::default(),
+            databases: Mutex::default(),
+        }
+    }
+
+    /// Tells the observer, if there is one; the event is not built otherwise.
+    #[inline]
+    pub(crate) fn tell<'e>(&self, event: impl FnOnce() -> Event<'e>) {
+        if let Some(observer) = &self.observer {
+            observer.on_event(&event());
+        }
+    }
+
+    pub(crate) fn bump(&self, bump: &Bump, cause: impl FnOnce() -> Cause) {
+        if bump.is_empty() {
+            return;
+        }
+        self.versions.bump(bump);
+        count(&self.stats.bumps);
+        if let Some(observer) = &self.observer {
+            observer.on_event(&Event::Bump { cause: &cause(), tags: &bump.tags });
+        }
+    }
+
+    pub(crate) fn doubt(&self, tables: &[Name], begins: bool) {
+        self.versions.doubt(tables, begins);
+        self.tell(|| Event::Doubt { tables, begins });
+    }
+
+    /// A valid entry, or nothing.
+    #[inline]
+    pub(crate) fn lookup(&self, digest: &Digest) -> Option<Arc<Entry>> {
+        let entry = self.store.get(digest)?;
+        if entry.expires_ms <= self.clock.now_ms() {
+            count(&entry.counters.expired);
+        } else if self.versions.hold(&entry.stamps) {
+            return Some(entry);
+        } else {
+            count(&entry.counters.invalid);
+        }
+        self.store.remove(&entry);
+        None
+    }
+}
+
+impl QueryCache {
+    /// Starts building a cache.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder() -> QueryCacheBuilder {
+        QueryCacheBuilder::default()
+    }
+
+    /// Wraps a connection: its reads can be cached, and its writes invalidate. Reads the
+    /// database's catalog once.
+    ///
+    /// A catalog that can't be read is not an error: the connection works, every write through it
+    /// invalidates everything, and an event says so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_no_runtime`] outside a Tokio runtime, [`Error::is_database`] if the database
+    /// does not answer at all.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sea_orm::Database;
+    /// use sea_orm_cache::prelude::*;
+    ///
+    /// let cache = QueryCache::builder().build().await?;
+    /// let db = cache.connect(Database::connect("sqlite::memory:").await?).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn connect<C>(&self, connection: C) -> Result<CachedConnection<C>, Error>
+    where
+        C: ConnectionTrait + TransactionTrait + Send + 'static,
+        C::Transaction: Sync + 'static,
+    {
+        let runtime = Handle::try_current().map_err(|_| Error::no_runtime())?;
+        let inner = Arc::new(connection);
+        let (identity, typed_only) = crate::catalog::identity(&*inner).await?;
+        let root = Arc::new(RootOf(inner.clone()));
+        let backend = inner.get_database_backend();
+        let engine = self.engine.clone();
+        let database = Database::new(engine, backend, &identity, typed_only, root, runtime);
+        let database = Arc::new(database);
+        database.load().await;
+        let mut all = self.engine.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|known| known.strong_count() > 0);
+        all.push(Arc::downgrade(&database));
+        drop(all);
+        Ok(CachedConnection::new(inner, database))
+    }
+
+    /// What the cache did so far.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// let stats = sea_orm_cache::QueryCache::builder().build().await?.stats();
+    /// println!("{:.1}% hits", 100.0 * stats.total.hit_rate());
+    /// # Ok(()) }
+    /// ```
+    pub fn stats(&self) -> Stats {
+        self.engine.stats.snapshot(self.engine.store.len(), self.engine.store.bytes())
+    }
+
+    /// How many entries would answer a read now. Walks all entries: for tests and diagnostics.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// assert_eq!(sea_orm_cache::QueryCache::builder().build().await?.count_valid(), 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn count_valid(&self) -> usize {
+        let now = self.engine.clock.now_ms();
+        let valid =
+            |entry: &Arc<Entry>| entry.expires_ms > now && self.engine.versions.hold(&entry.stamps);
+        self.engine.store.iter().filter(valid).count()
+    }
+
+    /// Invalidates every entry that a query marked with this name
+    /// ([`tag`](crate::CachedSelect::tag)), whatever the number of entries.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// sea_orm_cache::QueryCache::builder().build().await?.invalidate_tag("homepage");
+    /// # Ok(()) }
+    /// ```
+    pub fn invalidate_tag(&self, name: &str) {
+        let mut bump = Bump::default();
+        bump.push(Tag::User(name.into()));
+        self.engine.bump(&bump, || Cause::Requested);
+    }
+
+    /// Invalidates every entry.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// sea_orm_cache::QueryCache::builder().build().await?.invalidate_all();
+    /// # Ok(()) }
+    /// ```
+    pub fn invalidate_all(&self) {
+        self.engine.bump(&Bump::all(), || Cause::Requested);
+    }
+
+    /// What a query would depend on, or why it would not be cached; for a write, what it would
+    /// bump. Consults the catalog of a database of this backend that was connected; without one
+    /// it says that nothing is known.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// # mod cake {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #     #[sea_orm(table_name = "cake")]
+    /// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32 }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// use sea_orm::{DbBackend, EntityTrait};
+    ///
+    /// let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// println!("{}", cache.explain(&cake::Entity::find_by_id(5), DbBackend::Sqlite));
+    /// # Ok(()) }
+    /// ```
+    pub fn explain<Q: QueryTrait>(&self, query: &Q, backend: DbBackend) -> Explanation {
+        self.explain_statement(&query.build(backend))
+    }
+
+    /// The same for a statement in SQL.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// use sea_orm::{DbBackend, Statement};
+    ///
+    /// let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// let statement = Statement::from_string(DbBackend::Sqlite, "SELECT random()");
+    /// let explanation = cache.explain_statement(&statement);
+    /// assert!(explanation.uncacheable().is_some());
+    /// # Ok(()) }
+    /// ```
+    pub fn explain_statement(&self, statement: &Statement) -> Explanation {
+        let all = self.engine.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connected = all.iter().filter_map(Weak::upgrade);
+        let database = connected.find(|database| database.backend == statement.db_backend);
+        drop(connected);
+        drop(all);
+        Explanation::new(statement, database.map(|database| database.current()))
+    }
+}
+
+impl std::fmt::Debug for QueryCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryCache")
+            .field("prefix", &self.engine.prefix)
+            .field("version", &self.engine.version)
+            .field("entries", &self.engine.store.len())
+            .finish_non_exhaustive()
+    }
+}

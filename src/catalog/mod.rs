@@ -1,0 +1,43 @@
+//! Reads a database's own catalog through the wrapped connection, so that nothing needs annotating
+//! to be correct. One file per database.
+
+mod sqlite;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sea_orm::sea_query::{Expr, SelectStatement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+
+use crate::error::Error;
+use crate::schema::Schema;
+
+/// The facts about a database's schema.
+pub(crate) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
+    match conn.get_database_backend() {
+        DbBackend::Sqlite => sqlite::load(conn).await,
+        other => Err(DbErr::Custom(format!("the catalog of {other:?} is not read yet"))),
+    }
+}
+
+/// Which database this is, in words that no other one shares; and whether the connection refuses
+/// SQL text (as SeaORM's `RestrictedConnection` does).
+pub(crate) async fn identity(conn: &impl ConnectionTrait) -> Result<(String, bool), Error> {
+    static UNIQUE: AtomicU64 = AtomicU64::new(0);
+    // What can't be told apart for certain is never shared.
+    let unique = || format!("connection {}", UNIQUE.fetch_add(1, Ordering::Relaxed));
+    let named = match conn.get_database_backend() {
+        DbBackend::Sqlite => sqlite::identity(conn).await,
+        _ => conn.execute_unprepared("SELECT 1").await.map(|_| None),
+    };
+    match named {
+        Ok(name) => Ok((name.unwrap_or_else(unique), false)),
+        Err(refused) => {
+            let probe = SelectStatement::new().expr(Expr::val(1)).to_owned();
+            match conn.query_one(&probe).await {
+                // It may authorise each user differently, so it shares no entries either.
+                Ok(_) => Ok((unique(), true)),
+                Err(_) => Err(Error::database(refused)),
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What a write did to a table, as far as it is known, and the tags that it bumps for it.
+
+use std::collections::HashSet;
+
+use crate::fault::{Fault, broken};
+use crate::schema::{Name, Schema, Table};
+use crate::tag::{KeyValue, Part, Tag, TagId};
+
+/// The known key columns of a row. A column that is missing has an unknown value.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Image(Vec<(Name, KeyValue)>);
+
+/// One row, or any number of rows that agree in what is known of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Row {
+    pub(crate) before: Image,
+    pub(crate) after: Image,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Change {
+    pub(crate) table: Name,
+    pub(crate) effect: Effect,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Effect {
+    /// Each row's `after` counts.
+    Insert(Vec<Row>),
+    /// Each row's `before` counts.
+    Delete(Vec<Row>),
+    Update {
+        set: Vec<Name>,
+        rows: Vec<Row>,
+    },
+    /// Anything may have happened to the table.
+    Unknown,
+}
+
+impl Image {
+    pub(crate) fn get(&self, column: &str) -> Option<&KeyValue> {
+        self.0.iter().find(|(name, _)| &**name == column).map(|(_, value)| value)
+    }
+
+    /// Sets or, with `None`, forgets a column's value.
+    pub(crate) fn set(&mut self, column: &Name, value: Option<KeyValue>) {
+        self.0.retain(|(name, _)| name != column);
+        if let Some(value) = value {
+            self.0.push((column.clone(), value));
+        }
+    }
+
+    fn key(&self, table: &Table) -> Option<Vec<KeyValue>> {
+        if table.primary_key.is_empty() {
+            return None;
+        }
+        table.primary_key().map(|column| self.get(&column.name).cloned()).collect()
+    }
+
+    fn part(&self, column: &Name) -> Part {
+        Part { column: column.clone(), value: self.get(column).cloned() }
+    }
+}
+
+/// The tags of one or more writes, and the tables whose guards go first.
+#[derive(Debug, Default)]
+pub(crate) struct Bump {
+    pub(crate) tables: Vec<Name>,
+    pub(crate) tags: Vec<Tag>,
+    ids: HashSet<TagId>,
+}
+
+/// More tags than this in one bump are given up for whole tables: a bump stays cheaper than the
+/// write that caused it.
+const MAX_TAGS: usize = 20_000;
+
+impl Bump {
+    /// Everything.
+    pub(crate) fn all() -> Self {
+        let mut bump = Self::default();
+        bump.push(Tag::All);
+        bump
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.tags.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, tag: Tag) {
+        if !dropped_by_writer(&tag) && self.ids.insert(tag.id()) {
+            self.tags.push(tag);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        other.tables.into_iter().for_each(|table| self.touch(&table));
+        other.tags.into_iter().for_each(|tag| self.push(tag));
+        self.limit();
+    }
+
+    fn touch(&mut self, table: &Name) {
+        if !self.tables.contains(table) {
+            self.tables.push(table.clone());
+        }
+    }
+
+    fn limit(&mut self) {
+        if self.tags.len() > MAX_TAGS {
+            let all = self.ids.contains(&Tag::All.id());
+            self.tags.retain(|tag| matches!(tag, Tag::User(_) | Tag::Guard(_)));
+            self.ids = self.tags.iter().map(Tag::id).collect();
+            for table in self.tables.clone() {
+                self.push(Tag::Whole(table));
+            }
+            if all {
+                self.push(Tag::All);
+            }
+        }
+    }
+
+    /// Adds the tags of one change (without its cascades and triggers).
+    pub(crate) fn add(&mut self, change: &Change, schema: &Schema) {
+        let name = &change.table;
+        self.touch(name);
+        self.push(Tag::Guard(name.clone()));
+        match (schema.table(name), &change.effect) {
+            (None, _) | (_, Effect::Unknown) => self.push(Tag::Whole(name.clone())),
+            (Some(table), Effect::Insert(rows)) => self.appear(table, rows),
+            (Some(table), Effect::Delete(rows)) => self.go(table, rows),
+            (Some(table), Effect::Update { set, rows }) => self.update(table, set, rows),
+        }
+        self.limit();
+    }
+
+    fn appear(&mut self, table: &Table, rows: &[Row]) {
+        self.push(Tag::Appear(table.name.clone(), None));
+        for row in rows {
+            for column in table.key_columns() {
+                let part = row.after.part(&column.name);
+                self.push(Tag::Appear(table.name.clone(), Some(part)));
+            }
+        }
+    }
+
+    fn go(&mut self, table: &Table, rows: &[Row]) {
+        self.push(Tag::Gone(table.name.clone(), None));
+        for row in rows {
+            self.push(Tag::Row(table.name.clone(), row.before.key(table)));
+            for column in table.key_columns() {
+                let part = row.before.part(&column.name);
+                self.push(Tag::Gone(table.name.clone(), Some(part)));
+            }
+        }
+    }
+
+    fn update(&mut self, table: &Table, set: &[Name], rows: &[Row]) {
+        if table.primary_key().any(|column| set.contains(&column.name)) {
+            // Under a new primary key it is another row.
+            self.go(table, rows);
+            self.appear(table, rows);
+        }
+        for row in rows {
+            self.push(Tag::Row(table.name.clone(), row.before.key(table)));
+            for column in set {
+                self.push(Tag::Column(table.name.clone(), column.clone(), None));
+                for key in table.key_columns() {
+                    let part = row.after.part(&key.name);
+                    self.push(Tag::Column(table.name.clone(), column.clone(), Some(part)));
+                }
+                if table.column(column).is_some_and(|column| column.is_key) {
+                    self.move_slice(table, column, row);
+                }
+            }
+        }
+    }
+
+    /// The row leaves one slice and enters another.
+    fn move_slice(&mut self, table: &Table, column: &Name, row: &Row) {
+        let (before, after) = (row.before.part(column), row.after.part(column));
+        if before.value.is_none() || before != after {
+            self.push(Tag::Gone(table.name.clone(), Some(before)));
+            self.push(Tag::Appear(table.name.clone(), Some(after)));
+        }
+    }
+}
+
+impl Tag {
+    /// Does it stand for values that are unknown?
+    pub(crate) fn is_broad(&self) -> bool {
+        match self {
+            Self::Row(_, key) => key.is_none(),
+            Self::Appear(_, Some(part))
+            | Self::Gone(_, Some(part))
+            | Self::Column(_, _, Some(part)) => part.value.is_none(),
+            _ => false,
+        }
+    }
+}
+
+fn dropped_by_writer(tag: &Tag) -> bool {
+    let fault = match tag {
+        Tag::All => Fault::WriterDropsAll,
+        Tag::Guard(_) => Fault::WriterDropsGuard,
+        Tag::Whole(_) => Fault::WriterDropsWhole,
+        Tag::Row(_, Some(_)) => Fault::WriterDropsRow,
+        Tag::Row(_, None) => Fault::WriterDropsAnyRow,
+        Tag::Appear(_, None) => Fault::WriterDropsAppear,
+        Tag::Gone(_, None) => Fault::WriterDropsGone,
+        Tag::Column(_, _, None) => Fault::WriterDropsColumn,
+        Tag::Appear(_, Some(part)) if part.value.is_some() => Fault::WriterDropsAppearPart,
+        Tag::Gone(_, Some(part)) if part.value.is_some() => Fault::WriterDropsGonePart,
+        Tag::Column(_, _, Some(part)) if part.value.is_some() => Fault::WriterDropsColumnPart,
+        Tag::Appear(..) => Fault::WriterDropsAppearAny,
+        Tag::Gone(..) => Fault::WriterDropsGoneAny,
+        Tag::Column(..) => Fault::WriterDropsColumnAny,
+        Tag::User(_) => return false,
+    };
+    broken(fault)
+}

@@ -1,0 +1,283 @@
+//! The wrapped connection.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel,
+    QueryResult, QueryTrait, Statement, StatementBuilder, TransactionError, TransactionOptions,
+    TransactionTrait,
+};
+
+use crate::cache::QueryCache;
+use crate::database::Database;
+use crate::detach::RunToEnd;
+use crate::execute::{Answer, Call, OwnedCall, Want, autocommit};
+use crate::explain::Explanation;
+use crate::sql::facts::Analysis;
+use crate::transaction::CachedTransaction;
+
+/// A connection whose reads can be cached and whose writes invalidate.
+///
+/// It implements SeaORM's connection traits, so every function that takes `&impl ConnectionTrait`
+/// works with it unchanged. Cheap to clone. Get one from
+/// [`QueryCache::connect`](crate::QueryCache::connect).
+///
+/// A write whose future is dropped after it was polled once is carried on in the background, so
+/// that what it changed is invalidated.
+pub struct CachedConnection<C = DatabaseConnection> {
+    inner: Arc<C>,
+    database: Arc<Database>,
+    scope: Option<Arc<str>>,
+}
+
+impl<C> Clone for CachedConnection<C> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            database: self.database.clone(),
+            scope: self.scope.clone(),
+        }
+    }
+}
+
+impl<C> std::fmt::Debug for CachedConnection<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CachedConnection")
+            .field("backend", &self.database.backend)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> CachedConnection<C> {
+    pub(crate) fn new(inner: Arc<C>, database: Arc<Database>) -> Self {
+        Self { inner, database, scope: None }
+    }
+
+    pub(crate) fn database(&self) -> &Arc<Database> {
+        &self.database
+    }
+
+    pub(crate) fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// The wrapped connection. What is written through it directly is not seen: entries that
+    /// depend on it stay until their TTL is over.
+    ///
+    /// ```
+    /// # use sea_orm::DatabaseConnection;
+    /// # use sea_orm_cache::CachedConnection;
+    /// fn plain(db: &CachedConnection) -> &DatabaseConnection {
+    ///     db.inner()
+    /// }
+    /// ```
+    pub fn inner(&self) -> &C {
+        &self.inner
+    }
+
+    /// The cache behind this connection.
+    ///
+    /// ```
+    /// # use sea_orm_cache::CachedConnection;
+    /// fn print(db: &CachedConnection) {
+    ///     println!("{:?}", db.cache().stats());
+    /// }
+    /// ```
+    pub fn cache(&self) -> QueryCache {
+        QueryCache { engine: self.database.engine.clone() }
+    }
+
+    /// The same connection with entries of its own: what is filled in one scope is never read in
+    /// another. For queries whose result depends on who asks. Writes invalidate in all scopes.
+    ///
+    /// ```
+    /// # use sea_orm_cache::CachedConnection;
+    /// fn of_tenant(db: &CachedConnection, tenant: u32) -> CachedConnection {
+    ///     db.scoped(&format!("tenant:{tenant}"))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn scoped(&self, name: &str) -> Self {
+        Self { scope: Some(name.into()), ..self.clone() }
+    }
+
+    /// What a query would depend on, or why it would not be cached; for a write, what it would
+    /// bump. See [`QueryCache::explain`](crate::QueryCache::explain).
+    ///
+    /// ```
+    /// # use sea_orm::{EntityTrait, QueryTrait};
+    /// # use sea_orm_cache::CachedConnection;
+    /// fn print<Q: QueryTrait>(db: &CachedConnection, query: &Q) {
+    ///     println!("{}", db.explain(query));
+    /// }
+    /// ```
+    pub fn explain<Q: QueryTrait>(&self, query: &Q) -> Explanation {
+        let statement = query.build(self.database.backend);
+        Explanation::new(&statement, Some(self.database.current()))
+    }
+}
+
+impl<C> CachedConnection<C>
+where
+    C: ConnectionTrait + TransactionTrait + Send + 'static,
+    C::Transaction: Sync + 'static,
+{
+    /// Sends any statement; what is not a plain read runs to its end even if the caller goes away.
+    pub(crate) async fn run<S: StatementBuilder>(
+        &self,
+        call: Call<'_, S>,
+        want: Want,
+    ) -> Result<Answer, DbErr> {
+        let analysis = self.database.current().analyze(call.sql());
+        if let Analysis::Read(_) = &*analysis {
+            return call.send_read(&*self.inner, want, self.database.typed_only).await;
+        }
+        let want = want.to_the_end();
+        let owned: OwnedCall = match call {
+            Call::Typed(..) if self.database.typed_only => {
+                return self.in_transaction(call, want).await;
+            }
+            Call::Typed(_, statement) | Call::Bound(statement) => Call::Bound(statement),
+            Call::Text(sql) => Call::Text(sql),
+        };
+        let (inner, database) = (self.inner.clone(), self.database.clone());
+        RunToEnd::new(&self.database.runtime, autocommit(inner, database, owned, want)).await
+    }
+
+    /// A typed statement can't outlive its caller. In a transaction of its own it need not: if the
+    /// caller goes away it is rolled back, and COMMIT can be carried on.
+    async fn in_transaction<S: StatementBuilder>(
+        &self,
+        call: Call<'_, S>,
+        want: Want,
+    ) -> Result<Answer, DbErr> {
+        let transaction = self.begin().await?;
+        match transaction.run(call, want).await {
+            Ok(answer) => transaction.commit().await.map(|()| answer),
+            Err(error) => {
+                transaction.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn render<'s, S: StatementBuilder>(&self, statement: &'s S) -> Call<'s, S> {
+        Call::Typed(statement, self.database.backend.build(statement))
+    }
+}
+
+#[async_trait::async_trait]
+impl<C> ConnectionTrait for CachedConnection<C>
+where
+    C: ConnectionTrait + TransactionTrait + Send + 'static,
+    C::Transaction: Sync + 'static,
+{
+    fn get_database_backend(&self) -> DbBackend {
+        self.database.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(OwnedCall::Bound(statement), Want::Done).await?.done()
+    }
+
+    async fn execute<S: StatementBuilder>(&self, statement: &S) -> Result<ExecResult, DbErr> {
+        self.run(self.render(statement), Want::Done).await?.done()
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(OwnedCall::Text(sql.to_owned()), Want::Done).await?.done()
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(OwnedCall::Bound(statement), Want::First).await?.first()
+    }
+
+    async fn query_one<S: StatementBuilder>(
+        &self,
+        statement: &S,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        self.run(self.render(statement), Want::First).await?.first()
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(OwnedCall::Bound(statement), Want::Rows).await?.rows()
+    }
+
+    async fn query_all<S: StatementBuilder>(
+        &self,
+        statement: &S,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(self.render(statement), Want::Rows).await?.rows()
+    }
+
+    fn support_returning(&self) -> bool {
+        self.inner.support_returning()
+    }
+
+    fn is_mock_connection(&self) -> bool {
+        self.inner.is_mock_connection()
+    }
+}
+
+#[async_trait::async_trait]
+impl<C> TransactionTrait for CachedConnection<C>
+where
+    C: ConnectionTrait + TransactionTrait + Send + 'static,
+    C::Transaction: Sync + 'static,
+{
+    type Transaction = CachedTransaction<C::Transaction>;
+
+    async fn begin(&self) -> Result<Self::Transaction, DbErr> {
+        Ok(CachedTransaction::outermost(self.inner.begin().await?, &self.database, false))
+    }
+
+    async fn begin_with_config(
+        &self,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<Self::Transaction, DbErr> {
+        let inner = self.inner.begin_with_config(isolation_level, access_mode).await?;
+        Ok(CachedTransaction::outermost(inner, &self.database, false))
+    }
+
+    async fn begin_with_options(
+        &self,
+        options: TransactionOptions,
+    ) -> Result<Self::Transaction, DbErr> {
+        let locked = CachedTransaction::<C::Transaction>::locks(&options);
+        let inner = self.inner.begin_with_options(options).await?;
+        Ok(CachedTransaction::outermost(inner, &self.database, locked))
+    }
+
+    async fn transaction<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(
+                &'c Self::Transaction,
+            )
+                -> std::pin::Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+            + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        self.begin().await?.around(callback).await
+    }
+
+    async fn transaction_with_config<F, T, E>(
+        &self,
+        callback: F,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(
+                &'c Self::Transaction,
+            )
+                -> std::pin::Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+            + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        self.begin_with_config(isolation_level, access_mode).await?.around(callback).await
+    }
+}

@@ -1,0 +1,296 @@
+//! One connected database: who it is, what is known of its schema, and what its texts mean.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use quick_cache::sync::Cache;
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionSession, TransactionTrait,
+};
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
+
+use crate::cache::Engine;
+use crate::catalog;
+use crate::change::Bump;
+use crate::event::{Cause, Event, Reason};
+use crate::key::Digest;
+use crate::schema::{Name, Schema};
+use crate::sql::facts::{Analysis, Control};
+use crate::sql::{self, Dialect};
+use crate::value;
+
+/// An application has few distinct SQL texts; past this the least used are analysed again.
+const MAX_TEXTS: usize = 4096;
+
+/// Long texts are mostly bulk inserts, which rarely come twice.
+const MAX_CACHED_TEXT_BYTES: usize = 64 * 1024;
+
+/// At most one attempt per second to find a table that the catalog did not list.
+const RELOAD_AFTER_MS: u64 = 1_000;
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+pub(crate) struct Database {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) backend: DbBackend,
+    pub(crate) runtime: Handle,
+    /// The wrapped connection only takes typed statements (SeaORM's `RestrictedConnection`).
+    pub(crate) typed_only: bool,
+    /// The digest's first input: everything that all of this database's keys share.
+    base: Sha256,
+    root: Arc<dyn Root>,
+    current: RwLock<Arc<Understanding>>,
+    stale: AtomicBool,
+    loaded_ms: AtomicU64,
+    loading: tokio::sync::Mutex<()>,
+    raw: RawTransaction,
+}
+
+/// A schema and the meaning of texts under it.
+pub(crate) struct Understanding {
+    pub(crate) schema: Schema,
+    dialect: Dialect,
+    texts: Cache<Box<str>, Arc<Analysis>>,
+}
+
+/// Transactions that raw SQL opened on some connection of the pool.
+#[derive(Debug, Default)]
+struct RawTransaction {
+    depth: AtomicUsize,
+    /// How often one was opened or ended.
+    moves: AtomicUsize,
+}
+
+/// What needs the wrapped connection, whatever its type.
+pub(crate) trait Root: Send + Sync {
+    fn catalog(&self) -> BoxFuture<Result<Schema, DbErr>>;
+
+    /// Ends when no transaction that began before can still commit; an error if that can't be told.
+    fn barrier(&self) -> BoxFuture<Result<(), DbErr>>;
+}
+
+pub(crate) struct RootOf<C>(pub(crate) Arc<C>);
+
+impl<C> Root for RootOf<C>
+where
+    C: ConnectionTrait + TransactionTrait + Send + 'static,
+    C::Transaction: 'static,
+{
+    fn catalog(&self) -> BoxFuture<Result<Schema, DbErr>> {
+        let conn = self.0.clone();
+        Box::pin(async move { catalog::load(&*conn).await })
+    }
+
+    fn barrier(&self) -> BoxFuture<Result<(), DbErr>> {
+        let conn = self.0.clone();
+        Box::pin(async move {
+            if conn.get_database_backend() != DbBackend::Sqlite {
+                return Err(DbErr::Custom("no way to tell when a transaction is over".into()));
+            }
+            // SQLite has one writer at a time, so whoever holds the lock is alone.
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            conn.begin_with_options(options).await?.rollback().await
+        })
+    }
+}
+
+impl Understanding {
+    fn new(schema: Schema, dialect: Dialect) -> Self {
+        Self { schema, dialect, texts: Cache::new(MAX_TEXTS) }
+    }
+
+    pub(crate) fn analyze(&self, sql: &str) -> Arc<Analysis> {
+        if let Some(known) = self.texts.get(sql) {
+            return known;
+        }
+        let analysis = Arc::new(sql::analyze(sql, self.dialect, &self.schema));
+        if sql.len() <= MAX_CACHED_TEXT_BYTES {
+            self.texts.insert(sql.into(), analysis.clone());
+        }
+        analysis
+    }
+}
+
+impl Database {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        backend: DbBackend,
+        identity: &str,
+        typed_only: bool,
+        root: Arc<dyn Root>,
+        runtime: Handle,
+    ) -> Self {
+        let mut base = Sha256::new();
+        for part in [&*engine.prefix, &format!("{}", engine.version), identity] {
+            base.update((part.len() as u64).to_le_bytes());
+            base.update(part);
+        }
+        base.update([match Dialect::from(backend) {
+            Dialect::Sqlite => 0,
+            Dialect::Postgres => 1,
+            Dialect::MySql => 2,
+        }]);
+        let unknown = Understanding::new(Schema::default(), backend.into());
+        Self {
+            engine,
+            backend,
+            runtime,
+            typed_only,
+            base,
+            root,
+            current: RwLock::new(Arc::new(unknown)),
+            stale: AtomicBool::new(true),
+            loaded_ms: AtomicU64::new(0),
+            loading: tokio::sync::Mutex::new(()),
+            raw: RawTransaction::default(),
+        }
+    }
+
+    /// The digest of one query: its result's type, scope, text and values.
+    pub(crate) fn digest(&self, shape: &str, scope: Option<&str>, statement: &Statement) -> Digest {
+        let mut hash = self.base.clone();
+        let mut text = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        };
+        text(shape);
+        let ignore_scope = crate::fault::broken(crate::fault::Fault::KeyIgnoresScope);
+        match scope.filter(|_| !ignore_scope) {
+            Some(scope) => text(scope),
+            None => hash.update(u64::MAX.to_le_bytes()),
+        }
+        hash.update((statement.sql.len() as u64).to_le_bytes());
+        hash.update(&statement.sql);
+        let ignore_values = crate::fault::broken(crate::fault::Fault::KeyIgnoresValues);
+        for value in statement.values.iter().flat_map(|v| &v.0).filter(|_| !ignore_values) {
+            value::digest(value, &mut |bytes| hash.update(bytes));
+        }
+        hash.finalize().into()
+    }
+
+    /// What is known of the schema now.
+    pub(crate) fn current(&self) -> Arc<Understanding> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does this text change nothing?
+    #[cfg(feature = "stream")]
+    pub(crate) fn is_read(&self, sql: &str) -> bool {
+        matches!(&*self.current().analyze(sql), Analysis::Read(_))
+    }
+
+    /// What is known of the schema, read again first if it is known to be out of date.
+    pub(crate) async fn fresh(&self) -> Arc<Understanding> {
+        let now = self.engine.clock.now_ms();
+        let due = now >= self.loaded_ms.load(Ordering::SeqCst).saturating_add(RELOAD_AFTER_MS);
+        if due && self.stale.load(Ordering::SeqCst) {
+            self.load().await;
+        }
+        self.current()
+    }
+
+    /// A table was met that the catalog does not list.
+    pub(crate) fn doubt_catalog(&self) {
+        self.stale.store(true, Ordering::SeqCst);
+    }
+
+    /// Is this still what is known?
+    pub(crate) fn is_current(&self, understanding: &Arc<Understanding>) -> bool {
+        Arc::ptr_eq(&self.current(), understanding)
+    }
+
+    /// Reads the catalog. The new schema is in place before this returns, so that a bump of `*`
+    /// afterwards leaves no entry that was made under the old one.
+    pub(crate) async fn load(&self) {
+        let _one_at_a_time = self.loading.lock().await;
+        self.stale.store(false, Ordering::SeqCst);
+        self.loaded_ms.store(self.engine.clock.now_ms(), Ordering::SeqCst);
+        let schema = self.root.catalog().await;
+        match &schema {
+            Ok(schema) => self.engine.tell(|| Event::Catalog { tables: schema.tables.len() }),
+            Err(error) => {
+                let error = error.to_string();
+                self.stale.store(true, Ordering::SeqCst);
+                self.engine.tell(|| Event::CatalogUnreadable { error: &error });
+            }
+        }
+        self.install(schema.unwrap_or_default());
+    }
+
+    fn install(&self, mut schema: Schema) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        schema.shadowed.extend(current.schema.shadowed.iter().cloned());
+        *current = Arc::new(Understanding::new(schema, self.backend.into()));
+    }
+
+    /// Temporary tables were made: their names can't be trusted on any connection any more.
+    pub(crate) fn shadow(&self, names: &[Name]) {
+        if names.is_empty() {
+            return;
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // The schema may be in use, so a later reading of the catalog replaces it.
+        let mut shadowed = current.schema.shadowed.clone();
+        shadowed.extend(names.iter().cloned());
+        let unknown = Schema { shadowed, ..Schema::default() };
+        *current = Arc::new(Understanding::new(unknown, self.backend.into()));
+    }
+
+    /// After a change of the schema: read it, then forget everything.
+    pub(crate) async fn schema_changed(&self, sql: &str) {
+        if !crate::fault::broken(crate::fault::Fault::OldSchema) {
+            self.load().await;
+        }
+        self.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
+    }
+
+    /// Raw SQL is about to open or end a transaction.
+    pub(crate) fn raw_control(&self, control: Control) {
+        self.raw.moves.fetch_add(1, Ordering::SeqCst);
+        let depth = &self.raw.depth;
+        match control {
+            Control::Begin => depth.store(1, Ordering::SeqCst),
+            Control::End | Control::Block => depth.store(0, Ordering::SeqCst),
+            Control::Savepoint => {
+                depth.fetch_add(1, Ordering::SeqCst);
+            }
+            Control::Release => {
+                let current = depth.load(Ordering::SeqCst);
+                depth.store(current.saturating_sub(1), Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// `Some` while no raw transaction is open; it changes whenever one was.
+    pub(crate) fn raw_state(&self) -> Result<usize, Reason> {
+        let moves = self.raw.moves.load(Ordering::SeqCst);
+        match self.raw.depth.load(Ordering::SeqCst) {
+            0 => Ok(moves),
+            _ => Err(Reason::RawTransaction),
+        }
+    }
+
+    /// Waits, in the background, until the outcome of a write is certain; then bumps again and
+    /// lets its tables be cached as before.
+    pub(crate) fn settle(self: &Arc<Self>, bump: Bump) {
+        // A busy database is asked again; each attempt waits for the lock as long as it is set to.
+        const ATTEMPTS: usize = 20;
+        let database = self.clone();
+        self.runtime.spawn(async move {
+            for _ in 0..ATTEMPTS {
+                if database.root.barrier().await.is_ok() {
+                    database.engine.bump(&bump, || Cause::Doubt);
+                    database.engine.doubt(&bump.tables, false);
+                    return;
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,418 @@
+//! From what a statement says to what it changes: its own rows, the cascades of foreign keys and
+//! the bodies of triggers.
+
+use std::collections::HashSet;
+
+use sea_orm::Value;
+
+use crate::change::{Bump, Change, Effect, Image, Row};
+use crate::fault::{Fault, broken};
+use crate::schema::{Action, Column, ForeignKey, Name, Operation, Schema, Table};
+use crate::sql::facts::{Conflict, Equality, Operand, WriteAction, WriteFacts};
+use crate::tag::{KeyValue, Tag};
+use crate::value::canonical;
+
+/// What is known of the written rows beside the statement's own text and values.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// All rows that are about to be written, as they were before.
+    pub(crate) captured: Option<&'a [Image]>,
+    /// All written rows, as RETURNING shows them: after an INSERT or UPDATE, before a DELETE.
+    pub(crate) returned: Option<&'a [Image]>,
+}
+
+/// A chain of triggers and cascades longer than this is not followed to its end.
+const MAX_CHANGES: usize = 2_000;
+
+/// The tags that a write bumps, with everything that follows from it.
+pub(crate) fn bump_of(
+    facts: &WriteFacts,
+    values: &[Value],
+    known: Known<'_>,
+    schema: &Schema,
+) -> Bump {
+    let mut bump = Bump::default();
+    let mut open = changes(facts, values, known, schema);
+    let mut seen: HashSet<Change> = open.iter().cloned().collect();
+    while let Some(change) = open.pop() {
+        bump.add(&change, schema);
+        let Some(next) = consequences(&change, schema).filter(|_| seen.len() < MAX_CHANGES) else {
+            bump.push(Tag::All);
+            continue;
+        };
+        for consequence in next {
+            if seen.insert(consequence.clone()) {
+                open.push(consequence);
+            }
+        }
+    }
+    bump
+}
+
+/// The value of an operand, if `column` can hold it in one spelling only.
+fn value_of(operand: &Operand, values: &[Value], column: &Column) -> Option<KeyValue> {
+    let value = match operand {
+        Operand::Param(index) => canonical(values.get(*index)?)?,
+        Operand::Literal(value) => value.clone(),
+        Operand::Unknown => return None,
+    };
+    column.admits(&value).then_some(value)
+}
+
+/// What the statement itself changes.
+fn changes(facts: &WriteFacts, values: &[Value], known: Known<'_>, schema: &Schema) -> Vec<Change> {
+    let change = |effect| Change { table: facts.table.clone(), effect };
+    let Some(table) = schema.table(&facts.table) else {
+        // A view: what its triggers do depends on the kind of write alone.
+        let effects = facts.operations().iter().map(|operation| match operation {
+            Operation::Insert => Effect::Insert(Vec::new()),
+            Operation::Update => Effect::Update { set: Vec::new(), rows: Vec::new() },
+            Operation::Delete => Effect::Delete(Vec::new()),
+        });
+        return effects.map(change).collect();
+    };
+    let context = Context { table, values, known };
+    match &facts.action {
+        WriteAction::Unknown => vec![change(Effect::Unknown)],
+        WriteAction::Delete { filter, .. } => {
+            vec![change(Effect::Delete(context.touched(filter)))]
+        }
+        WriteAction::Update { set, filter, replaces, .. } => {
+            let mut all = vec![change(context.update(set, filter))];
+            if *replaces {
+                all.push(change(Effect::Delete(vec![Row::default()])));
+            }
+            all
+        }
+        WriteAction::Insert { rows, conflict } => {
+            let rows = context.inserted(rows.as_deref());
+            let mut all = Vec::new();
+            match conflict {
+                Conflict::None => {}
+                Conflict::Update { target, set } => {
+                    all.push(change(context.upserted(&rows, target, set)));
+                }
+                Conflict::Replace => all.push(change(Effect::Delete(context.replaced(&rows)))),
+            }
+            all.push(change(Effect::Insert(context.completed(rows))));
+            all
+        }
+    }
+}
+
+fn appeared(after: Image) -> Row {
+    Row { before: Image::default(), after }
+}
+
+/// One statement's target and what is known about its rows.
+struct Context<'a> {
+    table: &'a Table,
+    values: &'a [Value],
+    known: Known<'a>,
+}
+
+impl Context<'_> {
+    /// The rows that a WHERE finds, as they are before the write.
+    fn touched(&self, filter: &[Equality]) -> Vec<Row> {
+        if let Some(images) = self.known.captured.or(self.known.returned) {
+            return images.iter().map(|before| gone(before.clone())).collect();
+        }
+        self.filtered(filter).into_iter().map(gone).collect()
+    }
+
+    /// What the equalities of a WHERE tell: one image for each value of at most one IN list.
+    fn filtered(&self, filter: &[Equality]) -> Vec<Image> {
+        let mut base = Image::default();
+        let mut list: Option<(&Name, Vec<KeyValue>)> = None;
+        for equality in filter {
+            let Some(column) = self.table.column(&equality.column) else {
+                continue;
+            };
+            let values = equality.values.iter().map(|v| value_of(v, self.values, column));
+            let Some(values) = values.collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            match values.as_slice() {
+                [only] => base.set(&column.name, Some(only.clone())),
+                _ if list.is_none() || self.table.is_primary_key(&[column.name.clone()]) => {
+                    list = Some((&column.name, values));
+                }
+                _ => {}
+            }
+        }
+        match list.filter(|(column, _)| base.get(column).is_none()) {
+            None => vec![base],
+            Some((column, values)) => values
+                .into_iter()
+                .map(|value| {
+                    let mut image = base.clone();
+                    image.set(column, Some(value));
+                    image
+                })
+                .collect(),
+        }
+    }
+
+    fn update(&self, set: &[(Name, Operand)], filter: &[Equality]) -> Effect {
+        let columns = self.closed(set);
+        let rows = match (self.known.captured, self.known.returned) {
+            (Some(captured), returned) => captured
+                .iter()
+                .map(|before| {
+                    let mut row = self.overlaid(before.clone(), set, &columns);
+                    if let Some(after) = self.same_key(before, &columns, returned) {
+                        row.after = after.clone();
+                    }
+                    row
+                })
+                .collect(),
+            (None, Some(returned)) => {
+                let filtered = self.filtered(filter);
+                let common =
+                    if let [only] = filtered.as_slice() { only } else { &Image::default() };
+                returned.iter().map(|after| self.before_of(after, &columns, common)).collect()
+            }
+            (None, None) => self
+                .filtered(filter)
+                .into_iter()
+                .map(|before| self.overlaid(before, set, &columns))
+                .collect(),
+        };
+        Effect::Update { set: columns, rows }
+    }
+
+    /// The columns that an UPDATE changes: those it sets, and the generated ones.
+    fn closed(&self, set: &[(Name, Operand)]) -> Vec<Name> {
+        let mut columns: Vec<Name> = set.iter().map(|(column, _)| column.clone()).collect();
+        if !broken(Fault::NoGenerated) {
+            let generated = self.table.generated().map(|column| column.name.clone());
+            columns.extend(generated.filter(|c| !set.iter().any(|(s, _)| s == c)));
+        }
+        columns
+    }
+
+    /// The row after the write: what the statement sets over what was there.
+    fn overlaid(&self, before: Image, set: &[(Name, Operand)], columns: &[Name]) -> Row {
+        let mut after = before.clone();
+        for name in columns {
+            let operand = set.iter().find(|(column, _)| column == name).map(|(_, value)| value);
+            let value = operand
+                .zip(self.table.column(name))
+                .and_then(|(operand, column)| value_of(operand, self.values, column));
+            after.set(name, value);
+        }
+        Row { before, after }
+    }
+
+    /// The returned row with the captured one's primary key, if the write keeps it.
+    fn same_key<'r>(
+        &self,
+        before: &Image,
+        columns: &[Name],
+        returned: Option<&'r [Image]>,
+    ) -> Option<&'r Image> {
+        let key: Vec<_> = self.table.primary_key().map(|column| &column.name).collect();
+        if key.is_empty() || key.iter().any(|name| columns.contains(name)) {
+            return None;
+        }
+        returned?.iter().find(|after| {
+            key.iter().all(|name| after.get(name).is_some() && after.get(name) == before.get(name))
+        })
+    }
+
+    /// The row before the write: what RETURNING shows, less the columns that were set, and what
+    /// the WHERE says about these.
+    fn before_of(&self, after: &Image, columns: &[Name], filtered: &Image) -> Row {
+        let mut before = after.clone();
+        for name in columns {
+            before.set(name, filtered.get(name).cloned());
+        }
+        Row { before, after: after.clone() }
+    }
+
+    fn inserted(&self, rows: Option<&[Vec<(Name, Operand)>]>) -> Vec<Row> {
+        let Some(rows) = rows else {
+            return vec![Row::default()];
+        };
+        let image = |row: &Vec<(Name, Operand)>| {
+            let mut after = Image::default();
+            for column in self.table.key_columns() {
+                let given = row.iter().find(|(name, _)| *name == column.name);
+                let value = match given {
+                    Some((_, operand)) => value_of(operand, self.values, column)
+                        // NULL for an INTEGER PRIMARY KEY means "the next number".
+                        .filter(|v| *v != KeyValue::Null || !self.is_primary(&column.name)),
+                    None => self.default_of(column),
+                };
+                after.set(&column.name, value);
+            }
+            appeared(after)
+        };
+        rows.iter().map(image).collect()
+    }
+
+    /// The inserted rows with what RETURNING adds. Rows come back in any order, so a column is
+    /// taken wholly from one side or the other; an INSERT's tags never join two columns.
+    fn completed(&self, mut rows: Vec<Row>) -> Vec<Row> {
+        let Some(returned) = self.known.returned else {
+            return rows;
+        };
+        if returned.len() != rows.len() {
+            return if returned.is_empty() { Vec::new() } else { rows };
+        }
+        for column in self.table.key_columns() {
+            if returned.iter().all(|image| image.get(&column.name).is_some()) {
+                for (row, image) in rows.iter_mut().zip(returned) {
+                    row.after.set(&column.name, image.get(&column.name).cloned());
+                }
+            }
+        }
+        rows
+    }
+
+    fn is_primary(&self, column: &Name) -> bool {
+        self.table.primary_key().any(|primary| primary.name == *column)
+    }
+
+    fn default_of(&self, column: &Column) -> Option<KeyValue> {
+        let is_null = column.default == crate::schema::ColumnDefault::Null
+            && !column.generated
+            && !self.is_primary(&column.name);
+        is_null.then_some(KeyValue::Null)
+    }
+
+    /// The rows that an upsert finds in its way and updates.
+    fn upserted(&self, rows: &[Row], target: &[Name], set: &[(Name, Operand)]) -> Effect {
+        let columns = self.closed(set);
+        let rows = match self.known.returned {
+            Some(returned) => {
+                let nothing = Image::default();
+                returned.iter().map(|after| self.before_of(after, &columns, &nothing)).collect()
+            }
+            None => rows
+                .iter()
+                .map(|row| {
+                    let mut before = Image::default();
+                    for column in target {
+                        before.set(column, row.after.get(column).cloned());
+                    }
+                    self.overlaid(before, set, &columns)
+                })
+                .collect(),
+        };
+        Effect::Update { set: columns, rows }
+    }
+
+    /// The rows that a REPLACE finds in its way and deletes.
+    fn replaced(&self, rows: &[Row]) -> Vec<Row> {
+        let by_key_only = self.table.uniques.is_empty();
+        let in_the_way = |row: &Row| {
+            let mut before = Image::default();
+            if by_key_only {
+                for column in self.table.primary_key() {
+                    before.set(&column.name, row.after.get(&column.name).cloned());
+                }
+            }
+            gone(before)
+        };
+        rows.iter().map(in_the_way).collect()
+    }
+}
+
+fn gone(before: Image) -> Row {
+    Row { before, after: Image::default() }
+}
+
+/// What one change brings about by itself; `None` if that can't be told.
+fn consequences(change: &Change, schema: &Schema) -> Option<Vec<Change>> {
+    let mut next = Vec::new();
+    if !broken(Fault::NoCascade) {
+        for key in schema.foreign_keys.iter().filter(|key| key.parent == change.table) {
+            next.extend(cascade(key, &change.effect, schema));
+        }
+    }
+    if broken(Fault::NoTriggers) {
+        return Some(next);
+    }
+    for trigger in schema.triggers.iter().filter(|trigger| trigger.table == change.table) {
+        let fires = match &change.effect {
+            Effect::Insert(_) => trigger.event == Operation::Insert,
+            Effect::Delete(_) => trigger.event == Operation::Delete,
+            Effect::Unknown => true,
+            Effect::Update { set, .. } => {
+                let watched = trigger.of.is_empty()
+                    || set.is_empty()
+                    || trigger.of.iter().any(|column| set.contains(column));
+                trigger.event == Operation::Update && watched
+            }
+        };
+        if fires {
+            for facts in trigger.writes.as_ref()? {
+                next.extend(changes(facts, &[], Known::default(), schema));
+            }
+        }
+    }
+    Some(next)
+}
+
+/// What a foreign key's actions do to the child.
+fn cascade(key: &ForeignKey, effect: &Effect, schema: &Schema) -> Vec<Change> {
+    let change = |effect| vec![Change { table: key.child.clone(), effect }];
+    let Some(child) = schema.table(&key.child) else {
+        return change(Effect::Unknown);
+    };
+    let fixed = |image: &Image| {
+        let mut found = Image::default();
+        for (column, parent) in key.columns.iter().zip(&key.parent_columns) {
+            let value = image.get(parent).cloned();
+            let admits = |v: &KeyValue| child.column(column).is_some_and(|c| c.admits(v));
+            found.set(column, value.filter(admits));
+        }
+        found
+    };
+    let deleted = |rows: &[Row]| match key.on_delete {
+        Action::Nothing => Vec::new(),
+        Action::Cascade => {
+            change(Effect::Delete(rows.iter().map(|row| gone(fixed(&row.before))).collect()))
+        }
+        action => {
+            let rows = rows.iter().map(|row| reset(key, fixed(&row.before), action)).collect();
+            change(Effect::Update { set: with_generated(&key.columns, child), rows })
+        }
+    };
+    match effect {
+        Effect::Insert(_) => Vec::new(),
+        Effect::Delete(rows) => deleted(rows),
+        Effect::Unknown if key.on_delete == Action::Nothing && key.on_update == Action::Nothing => {
+            Vec::new()
+        }
+        Effect::Unknown => change(Effect::Unknown),
+        Effect::Update { set, rows } => {
+            let named = key.parent_columns.is_empty()
+                || key.parent_columns.iter().any(|column| set.contains(column));
+            if !named || key.on_update == Action::Nothing {
+                return Vec::new();
+            }
+            let follow = |row: &Row| match key.on_update {
+                Action::Cascade => Row { before: fixed(&row.before), after: fixed(&row.after) },
+                action => reset(key, fixed(&row.before), action),
+            };
+            let set = with_generated(&key.columns, child);
+            change(Effect::Update { set, rows: rows.iter().map(follow).collect() })
+        }
+    }
+}
+
+/// SET NULL and SET DEFAULT.
+fn reset(key: &ForeignKey, before: Image, action: Action) -> Row {
+    let mut after = Image::default();
+    for column in &key.columns {
+        after.set(column, (action == Action::SetNull).then_some(KeyValue::Null));
+    }
+    Row { before, after }
+}
+
+fn with_generated(columns: &[Name], table: &Table) -> Vec<Name> {
+    let generated = table.generated().map(|column| column.name.clone());
+    columns.iter().cloned().chain(generated).collect()
+}

@@ -1,0 +1,261 @@
+//! What the cache tells about itself: events, the reasons in them, and who listens.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::key::Key;
+use crate::tag::Tag;
+
+/// Listens to everything that the cache does. Give one to
+/// [`QueryCacheBuilder::observer`](crate::QueryCacheBuilder::observer).
+///
+/// Called on the task that caused the event, so it must be quick and must not block. Without an
+/// observer no event is built.
+///
+/// ```
+/// use sea_orm_cache::{Event, Observer};
+///
+/// struct Print;
+/// impl Observer for Print {
+///     fn on_event(&self, event: &Event<'_>) {
+///         println!("{event}");
+///     }
+/// }
+/// ```
+pub trait Observer: Send + Sync {
+    /// Receives one event.
+    fn on_event(&self, event: &Event<'_>);
+}
+
+impl<F: Fn(&Event<'_>) + Send + Sync> Observer for F {
+    fn on_event(&self, event: &Event<'_>) {
+        self(event);
+    }
+}
+
+/// One thing that happened. [`Display`](fmt::Display) gives one readable line.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// An entry answered.
+    Hit {
+        /// The entry's key.
+        key: &'a Key,
+    },
+    /// No valid entry was there; the database will be asked.
+    Miss {
+        /// The key that was looked up.
+        key: &'a Key,
+    },
+    /// A result was stored.
+    Fill {
+        /// The new entry's key.
+        key: &'a Key,
+        /// What it depends on.
+        tags: &'a [Tag],
+        /// What it counts against the budget, in bytes.
+        bytes: usize,
+    },
+    /// A result was read but not stored; the caller got it all the same.
+    FillRefused {
+        /// The key that stays empty.
+        key: &'a Key,
+        /// Why.
+        reason: &'a Reason,
+    },
+    /// A cached read went straight to the database.
+    Bypass {
+        /// The statement.
+        sql: &'a str,
+        /// Why.
+        reason: &'a Reason,
+    },
+    /// Tags were bumped: entries that depend on them are invalid from now on.
+    Bump {
+        /// What made it necessary.
+        cause: &'a Cause,
+        /// The bumped tags.
+        tags: &'a [Tag],
+    },
+    /// The rows that a write touches were read before it.
+    Capture {
+        /// The written table.
+        table: &'a str,
+        /// How many rows were found; `None`: too many, or they could not be read.
+        rows: Option<usize>,
+    },
+    /// The outcome of a write is unknown; its tables are not cached until it is over.
+    Doubt {
+        /// The tables.
+        tables: &'a [Arc<str>],
+        /// `false` when the doubt is over.
+        begins: bool,
+    },
+    /// The catalog was read.
+    Catalog {
+        /// How many tables it lists.
+        tables: usize,
+    },
+    /// The catalog could not be read, so every write invalidates everything.
+    CatalogUnreadable {
+        /// What the database said.
+        error: &'a str,
+    },
+    /// The store failed. The query itself was answered by the database.
+    StoreError {
+        /// What went wrong.
+        error: &'a str,
+    },
+}
+
+/// What made a bump necessary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A statement outside a transaction, or a transaction's COMMIT.
+    Write {
+        /// The statement's text; `COMMIT` for a transaction.
+        sql: Arc<str>,
+    },
+    /// A statement that could not be understood, and why.
+    Opaque {
+        /// The statement's text.
+        sql: Arc<str>,
+        /// Why everything was bumped.
+        why: String,
+    },
+    /// The schema changed.
+    Ddl {
+        /// The statement's text.
+        sql: Arc<str>,
+    },
+    /// The outcome of a write is unknown, or became known.
+    Doubt,
+    /// The application asked for it.
+    Requested,
+}
+
+/// Why a result was not cached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The text is not SQL that we understand; the parser's words.
+    NotParsed(String),
+    /// The text is longer than the limit, in bytes.
+    TooLong {
+        /// The text's length in bytes.
+        bytes: usize,
+    },
+    /// The text nests or chains more operators than the limit.
+    TooComplex,
+    /// The statement is not a query, or writes data.
+    NotARead,
+    /// `FOR UPDATE` and the like: the caller wants the database's locks.
+    Locking,
+    /// The function may give another result each time.
+    UnknownFunction(String),
+    /// No such table in the catalog, so its writes can't be recognised.
+    UnknownTable(String),
+    /// The table keeps its data elsewhere.
+    VirtualTable(String),
+    /// On some connection a temporary table of this name was made.
+    TemporaryTable(String),
+    /// An expression or clause that we do not understand.
+    NotUnderstood(String),
+    /// The read is inside a transaction.
+    InTransaction,
+    /// Raw SQL opened a transaction that is not over.
+    RawTransaction,
+    /// The caller asked for it with [`bypass`](crate::CachedSelect::bypass).
+    Requested,
+    /// The TTL is zero.
+    ZeroTtl,
+    /// A write to the same rows was committed while the query ran.
+    Overlap,
+    /// More writes than are remembered were committed while the query ran.
+    TooManyWrites,
+    /// The outcome of a write to the table is unknown.
+    Doubtful,
+    /// The result did not carry the keys of its rows as expected.
+    UnexpectedShape,
+    /// The result is larger than the store accepts, in bytes.
+    TooLarge {
+        /// The entry's size in bytes.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotParsed(error) => write!(f, "the SQL was not understood ({error})"),
+            Self::TooLong { bytes } => write!(f, "the SQL is too long to analyse ({bytes} bytes)"),
+            Self::TooComplex => f.write_str("the SQL is too complex to analyse"),
+            Self::NotARead => f.write_str("the statement is not a plain query"),
+            Self::Locking => f.write_str("the query locks rows"),
+            Self::UnknownFunction(name) => {
+                write!(f, "{name}() is not known to give the same result each time")
+            }
+            Self::UnknownTable(name) => write!(f, "table {name} is not in the catalog"),
+            Self::VirtualTable(name) => write!(f, "{name} is a virtual table"),
+            Self::TemporaryTable(name) => write!(f, "a temporary table may shadow {name}"),
+            Self::NotUnderstood(what) => write!(f, "{what} is not understood"),
+            Self::InTransaction => f.write_str("the read is inside a transaction"),
+            Self::RawTransaction => f.write_str("raw SQL opened a transaction that is not over"),
+            Self::Requested => f.write_str("bypass() was asked for"),
+            Self::ZeroTtl => f.write_str("the TTL is zero"),
+            Self::Overlap => f.write_str("a write to the same data came in while the query ran"),
+            Self::TooManyWrites => f.write_str("too many writes came in while the query ran"),
+            Self::Doubtful => f.write_str("the outcome of a write to the table is unknown"),
+            Self::UnexpectedShape => f.write_str("the result does not carry its rows' keys"),
+            Self::TooLarge { bytes } => write!(f, "the result is too large ({bytes} bytes)"),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write { sql } => f.write_str(sql),
+            Self::Opaque { sql, why } => write!(f, "{sql} ({why})"),
+            Self::Ddl { sql } => write!(f, "schema change: {sql}"),
+            Self::Doubt => f.write_str("a write whose outcome is unknown"),
+            Self::Requested => f.write_str("asked for by the application"),
+        }
+    }
+}
+
+struct Tags<'a>(&'a [Tag]);
+
+impl fmt::Display for Tags<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|tag| write!(f, " {tag}"))
+    }
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hit { key } => write!(f, "hit {key}"),
+            Self::Miss { key } => write!(f, "miss {key}"),
+            Self::Fill { key, tags, bytes } => {
+                write!(f, "fill {key}, {bytes} bytes, depends on{}", Tags(tags))
+            }
+            Self::FillRefused { key, reason } => write!(f, "not stored {key}: {reason}"),
+            Self::Bypass { sql, reason } => write!(f, "bypass: {reason}: {sql}"),
+            Self::Bump { cause, tags } => write!(f, "bump{}: {cause}", Tags(tags)),
+            Self::Capture { table, rows: Some(n) } => write!(f, "capture {n} rows of {table}"),
+            Self::Capture { table, rows: None } => write!(f, "capture of {table} gave up"),
+            Self::Doubt { tables, begins } => {
+                let state = if *begins { "unknown" } else { "known again" };
+                write!(f, "the outcome of a write is {state}: {}", tables.join(", "))
+            }
+            Self::Catalog { tables } => write!(f, "catalog read, {tables} tables"),
+            Self::CatalogUnreadable { error } => write!(
+                f,
+                "the catalog could not be read, so every write invalidates everything: {error}"
+            ),
+            Self::StoreError { error } => write!(f, "store error: {error}"),
+        }
+    }
+}

@@ -1,0 +1,470 @@
+//! Statements on their way to the database: what changes data is bumped once it is committed.
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, SqliteTransactionMode, Statement,
+    StatementBuilder, TransactionOptions, TransactionSession, TransactionTrait, Value,
+};
+
+use crate::cache::Capture as Policy;
+use crate::change::{Bump, Image};
+use crate::database::{Database, Understanding};
+use crate::depend::read;
+use crate::effect::{Known, bump_of};
+use crate::event::{Cause, Event};
+use crate::fault::{Fault, broken};
+use crate::schema::{KeyClass, Table};
+use crate::sql::facts::{Analysis, Capture, Control, OutputColumn, WriteAction, WriteFacts};
+use crate::stats::count;
+use crate::tag::{KeyValue, Tag};
+use crate::versions::EVERY_TABLE;
+
+/// More rows than this are not told apart: their tags would cost more than they save.
+const MAX_ROWS: usize = 256;
+
+/// A statement as SeaORM hands it over.
+pub(crate) enum Call<'s, S> {
+    Bound(Statement),
+    Text(String),
+    Typed(&'s S, Statement),
+}
+
+/// A call that needs no borrowed builder.
+pub(crate) type OwnedCall = Call<'static, sea_orm::sea_query::SelectStatement>;
+
+/// Which answer the caller wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    Done,
+    Rows,
+    First,
+}
+
+impl Want {
+    /// For a write: some drivers hand out the first row before the statement is committed.
+    pub(crate) fn to_the_end(self) -> Self {
+        if self == Self::First { Self::Rows } else { self }
+    }
+}
+
+pub(crate) enum Answer {
+    Done(ExecResult),
+    Rows(Vec<QueryResult>),
+}
+
+impl<S: StatementBuilder> Call<'_, S> {
+    pub(crate) fn sql(&self) -> &str {
+        match self {
+            Self::Bound(statement) | Self::Typed(_, statement) => &statement.sql,
+            Self::Text(sql) => sql,
+        }
+    }
+
+    pub(crate) fn values(&self) -> &[Value] {
+        match self {
+            Self::Bound(statement) | Self::Typed(_, statement) => {
+                statement.values.as_ref().map_or(&[], |values| &values.0)
+            }
+            Self::Text(_) => &[],
+        }
+    }
+
+    pub(crate) async fn send(
+        self,
+        conn: &impl ConnectionTrait,
+        want: Want,
+    ) -> Result<Answer, DbErr> {
+        let first = |row: Option<QueryResult>| Answer::Rows(row.into_iter().collect());
+        Ok(match (self, want) {
+            (Self::Bound(sql), Want::Done) => Answer::Done(conn.execute_raw(sql).await?),
+            (Self::Bound(sql), Want::Rows) => Answer::Rows(conn.query_all_raw(sql).await?),
+            (Self::Bound(sql), Want::First) => first(conn.query_one_raw(sql).await?),
+            (Self::Typed(typed, _), Want::Done) => Answer::Done(conn.execute(typed).await?),
+            (Self::Typed(typed, _), Want::Rows) => Answer::Rows(conn.query_all(typed).await?),
+            (Self::Typed(typed, _), Want::First) => first(conn.query_one(typed).await?),
+            (Self::Text(sql), _) => Answer::Done(conn.execute_unprepared(&sql).await?),
+        })
+    }
+
+    /// The same without rendering the SQL a second time, where the connection takes SQL.
+    pub(crate) async fn send_read(
+        self,
+        conn: &impl ConnectionTrait,
+        want: Want,
+        typed_only: bool,
+    ) -> Result<Answer, DbErr> {
+        match self {
+            Self::Typed(_, rendered) if !typed_only => {
+                OwnedCall::Bound(rendered).send(conn, want).await
+            }
+            call => call.send(conn, want).await,
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn done(self) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Done(result) => Ok(result),
+            Self::Rows(_) => Err(DbErr::Custom("the database answered with rows".into())),
+        }
+    }
+
+    pub(crate) fn rows(self) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Rows(rows) => Ok(rows),
+            Self::Done(_) => Err(DbErr::Custom("the database answered without rows".into())),
+        }
+    }
+
+    pub(crate) fn first(self) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.rows()?.into_iter().next())
+    }
+
+    fn count(&self) -> u64 {
+        match self {
+            Self::Done(result) => result.rows_affected(),
+            Self::Rows(rows) => rows.len() as u64,
+        }
+    }
+}
+
+/// A write from before it is sent until its bump is done. If it is dropped in between, what
+/// happened is unknown: its tables are bumped as a whole and not cached any more.
+struct Pending<'d> {
+    database: &'d Arc<Database>,
+    tables: Option<Bump>,
+}
+
+impl<'d> Pending<'d> {
+    fn new(database: &'d Arc<Database>, coarse: Bump) -> Self {
+        Self { database, tables: Some(coarse) }
+    }
+
+    fn settled(mut self) {
+        self.tables = None;
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if let Some(bump) = self.tables.take() {
+            begin_doubt(self.database, bump);
+        }
+    }
+}
+
+/// The outcome of a write is unknown: bump, store nothing of its tables, and bump again when it
+/// is certain.
+pub(crate) fn begin_doubt(database: &Arc<Database>, mut bump: Bump) {
+    if bump.tables.is_empty() {
+        bump.tables.push(EVERY_TABLE.into());
+    }
+    database.engine.doubt(&bump.tables, true);
+    database.engine.bump(&bump, || Cause::Doubt);
+    database.settle(bump);
+}
+
+/// Runs a statement that is not a plain read outside any transaction, and bumps.
+pub(crate) async fn autocommit<C>(
+    conn: Arc<C>,
+    database: Arc<Database>,
+    call: OwnedCall,
+    want: Want,
+) -> Result<Answer, DbErr>
+where
+    C: ConnectionTrait + TransactionTrait,
+{
+    let understanding = database.current();
+    let analysis = understanding.analyze(call.sql());
+    match &*analysis {
+        Analysis::Read(_) => call.send(&*conn, want).await,
+        Analysis::Write(facts) => {
+            let write = Write { database: &database, understanding: &understanding, facts };
+            write.autocommit(&*conn, call, want).await
+        }
+        Analysis::Opaque(why) => {
+            let (sql, why) = (Arc::<str>::from(call.sql()), why.clone());
+            let pending = Pending::new(&database, Bump::all());
+            let answer = call.send(&*conn, want).await;
+            database.doubt_catalog();
+            database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
+            pending.settled();
+            answer
+        }
+        Analysis::Ddl { temporary } => {
+            let sql = call.sql().to_owned();
+            let pending = Pending::new(&database, Bump::all());
+            database.shadow(temporary);
+            let answer = call.send(&*conn, want).await;
+            database.schema_changed(&sql).await;
+            pending.settled();
+            answer
+        }
+        Analysis::RawTransaction(control) => {
+            let sql = Arc::<str>::from(call.sql());
+            let opens = matches!(control, Control::Begin | Control::Savepoint);
+            if opens {
+                database.raw_control(*control);
+            }
+            let pending = Pending::new(&database, Bump::all());
+            let answer = call.send(&*conn, want).await;
+            database.engine.bump(&Bump::all(), || Cause::Write { sql });
+            match (&answer, control) {
+                (Err(_), Control::Block) => database.raw_control(Control::Begin),
+                _ if !opens => database.raw_control(*control),
+                _ => {}
+            }
+            pending.settled();
+            answer
+        }
+    }
+}
+
+/// One statement that writes known tables.
+pub(crate) struct Write<'a> {
+    pub(crate) database: &'a Arc<Database>,
+    pub(crate) understanding: &'a Arc<Understanding>,
+    pub(crate) facts: &'a [WriteFacts],
+}
+
+impl Write<'_> {
+    /// What it bumps if nothing is known but its text and values.
+    pub(crate) fn coarse(&self, values: &[Value]) -> Bump {
+        self.bump(values, Known::default())
+    }
+
+    fn bump(&self, values: &[Value], known: Known<'_>) -> Bump {
+        let mut bump = Bump::default();
+        for facts in self.facts {
+            // Images belong to the only statement of the text.
+            let known = if self.facts.len() == 1 { known } else { Known::default() };
+            bump.merge(bump_of(facts, values, known, &self.understanding.schema));
+        }
+        bump
+    }
+
+    async fn autocommit<C>(&self, conn: &C, call: OwnedCall, want: Want) -> Result<Answer, DbErr>
+    where
+        C: ConnectionTrait + TransactionTrait,
+    {
+        let values = call.values().to_vec();
+        let coarse = self.coarse(&values);
+        let sql: Option<Arc<str>> =
+            self.database.engine.observer.is_some().then(|| call.sql().into());
+        let cause = || Cause::Write { sql: sql.clone().unwrap_or_default() };
+        if broken(Fault::BumpBeforeCommit) {
+            self.finish(&coarse, cause);
+            return call.send(conn, want).await;
+        }
+        if let Some(capture) = self.capture_plan(&values, &coarse, want)
+            && let Ok(transaction) = begin_for_capture(conn).await
+        {
+            return self.captured(transaction, capture, call, want, coarse, cause).await;
+        }
+        let pending = Pending::new(self.database, coarse);
+        let answer = call.send(conn, want).await;
+        let precise = match &answer {
+            Ok(answer) => self.precise(answer, &values, None),
+            // It may have changed something before it failed.
+            Err(_) => self.coarse(&values),
+        };
+        self.finish(&precise, cause);
+        pending.settled();
+        answer
+    }
+
+    /// Reads the rows, writes them, commits, bumps.
+    async fn captured<T: ConnectionTrait + TransactionSession>(
+        &self,
+        transaction: T,
+        capture: &Capture,
+        call: OwnedCall,
+        want: Want,
+        coarse: Bump,
+        cause: impl FnOnce() -> Cause,
+    ) -> Result<Answer, DbErr> {
+        let values = call.values().to_vec();
+        let images = self.capture(&transaction, capture, &values).await;
+        let answer = match call.send(&transaction, want).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // Nothing was changed; if even the rollback fails, the driver closes it.
+                let _ = transaction.rollback().await;
+                self.finish(&coarse, cause);
+                return Err(error);
+            }
+        };
+        let precise = self.precise(&answer, &values, images.as_deref());
+        let pending = Pending::new(self.database, coarse);
+        match transaction.commit().await {
+            Ok(()) => {
+                self.finish(&precise, cause);
+                pending.settled();
+                Ok(answer)
+            }
+            // Dropping `pending` begins the doubt.
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Bumps; everything, if the schema changed under the statement.
+    fn finish(&self, bump: &Bump, cause: impl FnOnce() -> Cause) {
+        if self.database.is_current(self.understanding) {
+            self.database.engine.bump(bump, cause);
+        } else {
+            self.database.engine.bump(&Bump::all(), cause);
+        }
+    }
+
+    /// What the statement bumps, with everything that is known after it.
+    pub(crate) fn precise(
+        &self,
+        answer: &Answer,
+        values: &[Value],
+        captured: Option<&[Image]>,
+    ) -> Bump {
+        let returned = self.returned(answer);
+        // Rows that came or went between the capture and the write are not among the captured.
+        let exact = |images: &&[Image]| {
+            images.len() as u64 == answer.count() || broken(Fault::NoCaptureCount)
+        };
+        let known = Known { captured: captured.filter(exact), returned: returned.as_deref() };
+        self.bump(values, known)
+    }
+
+    /// The key columns that RETURNING brought back.
+    fn returned(&self, answer: &Answer) -> Option<Vec<Image>> {
+        let ([facts], Answer::Rows(rows)) = (self.facts, answer) else {
+            return None;
+        };
+        let table = self.understanding.schema.table(&facts.table)?;
+        if facts.returning.is_empty() || rows.len() > MAX_ROWS {
+            return None;
+        }
+        if let Some(first) = rows.first() {
+            let names = first.column_names();
+            let as_expected = |column: &OutputColumn| {
+                names.get(column.index).is_some_and(|n| n.eq_ignore_ascii_case(&column.label))
+            };
+            if !facts.returning.iter().all(as_expected) {
+                return None;
+            }
+        }
+        let keys: Vec<_> = facts.returning.iter().filter_map(|c| key_of(c, table)).collect();
+        Some(rows.iter().map(|row| image(row, &keys)).collect())
+    }
+
+    /// How to capture the rows, if it is worth it.
+    pub(crate) fn capture_plan(
+        &self,
+        values: &[Value],
+        coarse: &Bump,
+        want: Want,
+    ) -> Option<&Capture> {
+        let [facts] = self.facts else { return None };
+        let (WriteAction::Update { capture, .. } | WriteAction::Delete { capture, .. }) =
+            &facts.action
+        else {
+            return None;
+        };
+        let capture = capture.as_ref()?;
+        let engine = &self.database.engine;
+        let broad = |bump: &Bump| {
+            bump.tags.iter().any(|tag| tag.is_broad() && engine.versions.is_read(tag.id()))
+        };
+        let worth = match engine.capture {
+            Policy::Never => false,
+            Policy::Always => coarse.tags.iter().any(Tag::is_broad),
+            Policy::Auto => broad(coarse),
+        };
+        // RETURNING may tell enough.
+        (worth && !(want == Want::Rows && self.returning_suffices(facts, values)))
+            .then_some(capture)
+    }
+
+    /// Will the rows that come back leave nothing unknown?
+    fn returning_suffices(&self, facts: &WriteFacts, values: &[Value]) -> bool {
+        let Some(table) = self.understanding.schema.table(&facts.table) else {
+            return false;
+        };
+        let mut example = Image::default();
+        for column in facts.returning.iter().filter_map(|column| key_of(column, table)) {
+            example.set(&column.0.column, Some(KeyValue::Null));
+        }
+        let known = Known { captured: None, returned: Some(std::slice::from_ref(&example)) };
+        !self.bump(values, known).tags.iter().any(Tag::is_broad)
+    }
+
+    /// The key columns of the rows that the statement is about to touch; `None` if they are too
+    /// many or can't be read.
+    pub(crate) async fn capture(
+        &self,
+        conn: &impl ConnectionTrait,
+        capture: &Capture,
+        values: &[Value],
+    ) -> Option<Vec<Image>> {
+        let [facts] = self.facts else { return None };
+        let table = self.understanding.schema.table(&facts.table)?;
+        count(&self.database.engine.stats.captures);
+        let images = self.read_rows(conn, capture, values, table).await;
+        let rows = images.as_ref().map(Vec::len);
+        self.database.engine.tell(|| Event::Capture { table: &table.name, rows });
+        images
+    }
+
+    async fn read_rows(
+        &self,
+        conn: &impl ConnectionTrait,
+        capture: &Capture,
+        values: &[Value],
+        table: &Table,
+    ) -> Option<Vec<Image>> {
+        let keys: Vec<(OutputColumn, KeyClass)> = table
+            .key_columns()
+            .enumerate()
+            .map(|(index, column)| {
+                let label = column.name.to_string();
+                (OutputColumn { column: column.name.clone(), index, label }, column.class)
+            })
+            .collect();
+        let quoted = |c: &(OutputColumn, _)| format!("\"{}\"", c.0.label.replace('"', "\"\""));
+        let columns: Vec<_> = keys.iter().map(quoted).collect();
+        let sql = format!("SELECT {} {} LIMIT {}", columns.join(", "), capture.tail, MAX_ROWS + 1);
+        let values = capture.params.iter().map(|index| values.get(*index).cloned());
+        let values = values.collect::<Option<Vec<_>>>()?;
+        let backend = self.database.backend;
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        let rows = conn.query_all_raw(statement).await.ok()?;
+        let fits = rows.len() <= MAX_ROWS && !keys.is_empty();
+        fits.then(|| rows.iter().map(|row| image(row, &keys)).collect())
+    }
+}
+
+fn key_of(column: &OutputColumn, table: &Table) -> Option<(OutputColumn, KeyClass)> {
+    let found = table.column(&column.column).filter(|found| found.is_key)?;
+    Some((column.clone(), found.class))
+}
+
+/// The key columns of one row, those that have a canonical form.
+fn image(row: &QueryResult, keys: &[(OutputColumn, KeyClass)]) -> Image {
+    let mut image = Image::default();
+    for (column, class) in keys {
+        image.set(&column.column, read(row, column.index, *class));
+    }
+    image
+}
+
+/// A transaction in which a read and a write see the same rows.
+async fn begin_for_capture<C: ConnectionTrait + TransactionTrait>(
+    conn: &C,
+) -> Result<C::Transaction, DbErr> {
+    // Without the lock from the start, SQLite would refuse the write if another one came between.
+    let sqlite = conn.get_database_backend() == DbBackend::Sqlite;
+    let options = TransactionOptions {
+        sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    conn.begin_with_options(options).await
+}

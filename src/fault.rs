@@ -1,0 +1,87 @@
+//! Test-only switches that break one rule at a time, so that the tests can show that they would
+//! notice. Without the hidden feature `__mutation` every switch is the constant `false`.
+
+/// One rule of the design, broken. Not part of the public API.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+// Without the feature nothing sets them, and nothing outside sees them.
+#[allow(missing_docs, dead_code, unreachable_pub)]
+pub enum Fault {
+    None,
+    WriterDropsWhole,
+    WriterDropsRow,
+    WriterDropsAnyRow,
+    WriterDropsAppear,
+    WriterDropsAppearPart,
+    WriterDropsAppearAny,
+    WriterDropsGone,
+    WriterDropsGonePart,
+    WriterDropsGoneAny,
+    WriterDropsColumn,
+    WriterDropsColumnPart,
+    WriterDropsColumnAny,
+    WriterDropsGuard,
+    WriterDropsAll,
+    ReaderDropsRow,
+    ReaderDropsAnyRow,
+    ReaderDropsAppear,
+    ReaderDropsGone,
+    ReaderDropsColumn,
+    ReaderDropsGuard,
+    NoOverlapCheck,
+    RowTagsBeforeGuard,
+    BumpBeforeCommit,
+    StampAfterSql,
+    JoinWithoutRevalidation,
+    ReuseVersions,
+    MissingIsEqual,
+    NoCascade,
+    NoTriggers,
+    NoGenerated,
+    NoCaptureCount,
+    CaseInsensitiveKeys,
+    NullableIsNull,
+    SavepointForgets,
+    CommitForgets,
+    CancelForgets,
+    HitInTransaction,
+    OffsetByRows,
+    KeyIgnoresValues,
+    KeyIgnoresScope,
+    OldSchema,
+}
+
+#[cfg(feature = "__mutation")]
+mod switch {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    use super::Fault;
+
+    static ACTIVE: AtomicU8 = AtomicU8::new(Fault::None as u8);
+
+    /// Breaks `fault` in the whole process until another one is set.
+    #[doc(hidden)]
+    pub fn set(fault: Fault) {
+        ACTIVE.store(fault as u8, Ordering::SeqCst);
+    }
+
+    pub(crate) fn broken(fault: Fault) -> bool {
+        ACTIVE.load(Ordering::SeqCst) == fault as u8
+    }
+}
+
+#[cfg(not(feature = "__mutation"))]
+mod switch {
+    use super::Fault;
+
+    #[inline(always)]
+    pub(crate) const fn broken(_: Fault) -> bool {
+        false
+    }
+}
+
+pub(crate) use switch::broken;
+#[cfg(feature = "__mutation")]
+#[doc(hidden)]
+pub use switch::set;

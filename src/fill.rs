@@ -1,0 +1,403 @@
+//! A cached read, from lookup to fill.
+//!
+//! The order of steps is the protocol whose every variation was found stale by exploring all
+//! interleavings (`tests/protocol_model`):
+//! 1. versions of all tags known before the SQL, and the state of every table's guard;
+//! 2. the SQL, outside any transaction;
+//! 3. versions of the row tags, known only now;
+//! 4. the guards again: a bump in between that touched one of the entry's tags refuses the fill;
+//! 5. the entry is stored with the versions from 1 and 3.
+
+use std::any::{Any, type_name};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
+
+use crate::cache::Engine;
+use crate::database::{Database, Understanding};
+use crate::depend::{ByRows, Chosen, Plan};
+use crate::event::{Event, Reason};
+use crate::execute::{Call, Want};
+use crate::fault::{Fault, broken};
+use crate::flight::{Role, landed};
+use crate::key::{Digest, Family, Key};
+use crate::sql::facts::{Analysis, ReadFacts};
+use crate::stats::{Counters, count};
+use crate::store::{ENTRY_OVERHEAD, Entry};
+use crate::tag::{Tag, TagId};
+use crate::versions::{Mark, Stamps};
+
+/// How often a task waits for another's load before it asks the database itself.
+const JOINS: usize = 3;
+
+/// One cached read.
+pub(crate) struct Read<'r, C> {
+    pub(crate) database: &'r Arc<Database>,
+    /// The connection for a miss.
+    pub(crate) conn: &'r C,
+    pub(crate) in_transaction: bool,
+    pub(crate) scope: Option<&'r str>,
+    pub(crate) family: Family,
+    pub(crate) table: &'r str,
+    pub(crate) query: &'r SelectStatement,
+    pub(crate) options: &'r Options,
+}
+
+/// What a query asks for beside its SQL.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) mode: Mode,
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) scope: Option<Arc<str>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Cached,
+    Bypass,
+    Refresh,
+}
+
+/// A typed result and what it keeps on the heap, in bytes, its own size not included.
+pub(crate) struct Decoded<T> {
+    pub(crate) value: T,
+    pub(crate) heap_bytes: usize,
+}
+
+/// Turns rows into the result.
+pub(crate) trait Decode<T>: Fn(&[QueryResult]) -> Result<Decoded<T>, DbErr> + Sync {}
+impl<T, F: Fn(&[QueryResult]) -> Result<Decoded<T>, DbErr> + Sync> Decode<T> for F {}
+
+/// What one attempt to fill gave.
+struct Loaded<T> {
+    value: Arc<T>,
+    entry: Option<Arc<Entry>>,
+}
+
+impl<C: ConnectionTrait> Read<'_, C> {
+    /// The result: from an entry that is valid now, or from the database.
+    pub(crate) async fn fetch<T, D>(&self, decode: D) -> Result<Arc<T>, DbErr>
+    where
+        T: Any + Send + Sync,
+        D: Decode<T>,
+    {
+        let engine = &*self.database.engine;
+        let statement = self.database.backend.build(self.query);
+        if let Some(reason) = self.bypassed() {
+            return self.bypass(&statement, reason, decode).await;
+        }
+        let scope = self.options.scope.as_deref().or(self.scope);
+        let digest = self.database.digest(type_name::<T>(), scope, &statement);
+        if self.options.mode == Mode::Cached
+            && let Some((entry, value)) = lookup(engine, &digest)
+        {
+            count(&entry.counters.hits);
+            engine.tell(|| Event::Hit { key: &entry.key });
+            return Ok(value);
+        }
+        self.miss(statement, digest, decode).await
+    }
+
+    fn bypassed(&self) -> Option<Reason> {
+        if self.options.mode == Mode::Bypass {
+            return Some(Reason::Requested);
+        }
+        if self.in_transaction && !broken(Fault::HitInTransaction) {
+            return Some(Reason::InTransaction);
+        }
+        if self.ttl().is_zero() {
+            return Some(Reason::ZeroTtl);
+        }
+        self.database.raw_state().err()
+    }
+
+    /// Why the result must not be stored, as far as the text tells.
+    async fn uncacheable(&self, sql: &str) -> Option<Reason> {
+        let reason = match &*self.database.fresh().await.analyze(sql) {
+            Analysis::Read(facts) => facts.uncacheable.clone()?,
+            _ => Reason::NotARead,
+        };
+        if let Reason::UnknownTable(_) = reason {
+            self.database.doubt_catalog();
+        }
+        Some(reason)
+    }
+
+    fn ttl(&self) -> Duration {
+        self.options.ttl.unwrap_or(self.database.engine.default_ttl)
+    }
+
+    async fn bypass<T, D: Decode<T>>(
+        &self,
+        statement: &Statement,
+        reason: Reason,
+        decode: D,
+    ) -> Result<Arc<T>, DbErr> {
+        count(&self.database.engine.stats.of(self.table).bypassed);
+        self.database.engine.tell(|| Event::Bypass { sql: &statement.sql, reason: &reason });
+        let rows = self.ask(statement).await?;
+        Ok(Arc::new(decode(&rows)?.value))
+    }
+
+    async fn ask(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let call = Call::Typed(self.query, statement.clone());
+        call.send_read(self.conn, Want::Rows, self.database.typed_only).await?.rows()
+    }
+
+    #[inline(never)]
+    async fn miss<T, D>(
+        &self,
+        statement: Statement,
+        digest: Digest,
+        decode: D,
+    ) -> Result<Arc<T>, DbErr>
+    where
+        T: Any + Send + Sync,
+        D: Decode<T>,
+    {
+        let engine = &*self.database.engine;
+        if let Some(reason) = self.uncacheable(&statement.sql).await {
+            return self.bypass(&statement, reason, decode).await;
+        }
+        let counters = engine.stats.of(self.table);
+        count(&counters.misses);
+        let key = self.key(digest, &counters);
+        engine.tell(|| Event::Miss { key: &key });
+        let attempt = Attempt { read: self, statement: &statement, key, counters };
+        if self.options.mode == Mode::Cached {
+            for _ in 0..JOINS {
+                match engine.flights.board(&digest) {
+                    Role::Join(flight) => {
+                        let Some(entry) = landed(flight).await else {
+                            continue;
+                        };
+                        // Its load may have begun before a write that we must see.
+                        let valid = engine.versions.hold(&entry.stamps);
+                        if (valid || broken(Fault::JoinWithoutRevalidation))
+                            && let Ok(value) = entry.value.clone().downcast::<T>()
+                        {
+                            return Ok(value);
+                        }
+                    }
+                    Role::Lead(leader) => {
+                        // Somebody may have landed between our lookup and now.
+                        if let Some((_, value)) = lookup(engine, &digest) {
+                            return Ok(value);
+                        }
+                        let loaded = attempt.load(&decode).await?;
+                        if let Some(entry) = loaded.entry {
+                            leader.land(entry);
+                        }
+                        return Ok(loaded.value);
+                    }
+                }
+            }
+        }
+        Ok(attempt.load(&decode).await?.value)
+    }
+
+    fn key(&self, digest: Digest, counters: &Counters) -> Key {
+        let engine = &self.database.engine;
+        Key {
+            prefix: engine.prefix.clone(),
+            version: engine.version,
+            family: self.family,
+            table: counters.table.clone(),
+            digest,
+        }
+    }
+}
+
+fn lookup<T: Any + Send + Sync>(engine: &Engine, digest: &Digest) -> Option<(Arc<Entry>, Arc<T>)> {
+    let entry = engine.lookup(digest)?;
+    let value = entry.value.clone().downcast::<T>().ok()?;
+    Some((entry, value))
+}
+
+struct Attempt<'a, C> {
+    read: &'a Read<'a, C>,
+    statement: &'a Statement,
+    key: Key,
+    counters: Arc<Counters>,
+}
+
+/// Step 1: everything that is read before the SQL.
+struct Before {
+    plan: Plan,
+    marks: Vec<Mark>,
+    tags: Tags,
+    /// For each of the plan's tables that are shown by row: the stamps of each possible choice.
+    choices: Vec<[Tags; 3]>,
+    raw_state: usize,
+}
+
+/// Tags with their versions.
+#[derive(Default)]
+struct Tags {
+    ids: Vec<TagId>,
+    stamps: Stamps,
+}
+
+impl Tags {
+    fn take<'t>(
+        engine: &Engine,
+        mut stamps: Stamps,
+        tags: impl IntoIterator<Item = &'t Tag>,
+    ) -> Self {
+        let ids: Vec<TagId> = tags.into_iter().map(Tag::id).collect();
+        ids.iter().for_each(|id| engine.versions.stamp(*id, &mut stamps));
+        Self { ids, stamps }
+    }
+
+    fn extend(&mut self, other: &Self) {
+        self.ids.extend(&other.ids);
+        self.stamps.extend(&other.stamps);
+    }
+}
+
+impl<C: ConnectionTrait> Attempt<'_, C> {
+    fn engine(&self) -> &Engine {
+        &self.read.database.engine
+    }
+
+    /// Asks the database, and stores the result if that is safe.
+    async fn load<T, D>(&self, decode: &D) -> Result<Loaded<T>, DbErr>
+    where
+        T: Any + Send + Sync,
+        D: Decode<T>,
+    {
+        // Before anything that the entry will rest on, the schema included.
+        let start = self.engine().versions.start();
+        let understanding = self.read.database.fresh().await;
+        let analysis = understanding.analyze(&self.statement.sql);
+        let before = match &*analysis {
+            Analysis::Read(facts) => self.before(facts, start, &understanding),
+            _ => Err(Reason::NotARead),
+        };
+        let rows = self.read.ask(self.statement).await?;
+        let decoded = decode(&rows)?;
+        let value = Arc::new(decoded.value);
+        let bytes = size_of::<T>() + decoded.heap_bytes;
+        let stored = before.and_then(|before| self.store(before, &rows, value.clone(), bytes));
+        if let Err(reason) = &stored {
+            count(&self.counters.refused);
+            self.engine().tell(|| Event::FillRefused { key: &self.key, reason });
+        }
+        Ok(Loaded { value, entry: stored.ok() })
+    }
+
+    fn before(
+        &self,
+        facts: &ReadFacts,
+        start: Stamps,
+        understanding: &Understanding,
+    ) -> Result<Before, Reason> {
+        if let Some(reason) = &facts.uncacheable {
+            return Err(reason.clone());
+        }
+        let raw_state = self.read.database.raw_state()?;
+        let values = self.statement.values.as_ref().map_or(&[][..], |values| &values.0);
+        let plan = Plan::new(facts, values, &understanding.schema);
+        let engine = self.engine();
+        let marks = plan.tables.iter().map(|table| engine.versions.mark(table)).collect();
+        let user: Vec<_> = self.read.options.tags.iter().cloned().map(Tag::User).collect();
+        let tags = Tags::take(engine, start, plan.always.iter().chain(&user));
+        let choices = self.choices(&plan);
+        Ok(Before { plan, marks, tags, choices, raw_state })
+    }
+
+    fn choices(&self, plan: &Plan) -> Vec<[Tags; 3]> {
+        let take = |tags: &[Tag]| Tags::take(self.engine(), Stamps::default(), tags);
+        let of =
+            |rows: &ByRows| [take(&rows.members), take(&rows.columns), take(&[rows.any_row()])];
+        plan.rows.iter().map(of).collect()
+    }
+
+    /// Steps 3 to 5.
+    fn store<T: Any + Send + Sync>(
+        &self,
+        mut before: Before,
+        rows: &[QueryResult],
+        value: Arc<T>,
+        bytes: usize,
+    ) -> Result<Arc<Entry>, Reason> {
+        let engine = self.engine();
+        if broken(Fault::StampAfterSql) {
+            before = self.stamped_again(before);
+        }
+        let mut chosen = Vec::new();
+        for (by_rows, [members, columns, any]) in before.plan.rows.iter().zip(&before.choices) {
+            let choice = by_rows.choose(rows)?;
+            if choice.columns {
+                before.tags.extend(columns);
+            } else if choice.members {
+                before.tags.extend(members);
+            } else {
+                before.tags.extend(any);
+            }
+            before.tags.extend(&Tags::take(engine, Stamps::default(), &choice.rows));
+            chosen.push(choice);
+        }
+        engine.versions.check(&before.marks, &before.tags.ids)?;
+        if self.read.database.raw_state()? != before.raw_state {
+            return Err(Reason::RawTransaction);
+        }
+        let stamps = before.tags.stamps.clone().shrink();
+        let bytes = bytes + stamps.bytes() + ENTRY_OVERHEAD;
+        if bytes > engine.store.max_entry_bytes() {
+            return Err(Reason::TooLarge { bytes });
+        }
+        let ttl_ms = u64::try_from(self.read.ttl().as_millis()).unwrap_or(u64::MAX).max(1);
+        let entry = Arc::new(Entry {
+            key: self.key.clone(),
+            value,
+            stamps,
+            expires_ms: engine.clock.now_ms().saturating_add(ttl_ms),
+            bytes,
+            counters: self.counters.clone(),
+        });
+        engine.store.insert(entry.clone());
+        count(&self.counters.fills);
+        engine.tell_fill(&entry, || all_tags(&before.plan, &chosen, &self.read.options.tags));
+        Ok(entry)
+    }
+
+    /// Only for the mutation tests: what goes wrong if step 1 comes after the SQL.
+    fn stamped_again(&self, before: Before) -> Before {
+        let engine = self.engine();
+        let marks = before.plan.tables.iter().map(|table| engine.versions.mark(table)).collect();
+        let tags = Tags::take(engine, engine.versions.start(), &before.plan.always);
+        let choices = self.choices(&before.plan);
+        Before { marks, tags, choices, ..before }
+    }
+}
+
+/// What an entry depends on, for an event.
+fn all_tags(plan: &Plan, chosen: &[Chosen], user: &[Arc<str>]) -> Vec<Tag> {
+    let mut tags = vec![Tag::All];
+    tags.extend(plan.always.iter().cloned());
+    for (rows, choice) in plan.rows.iter().zip(chosen) {
+        if choice.columns {
+            tags.extend(rows.columns.iter().cloned());
+        } else if choice.members {
+            tags.extend(rows.members.iter().cloned());
+        } else {
+            tags.push(rows.any_row());
+        }
+        tags.extend(choice.rows.iter().cloned());
+    }
+    tags.extend(user.iter().cloned().map(Tag::User));
+    tags
+}
+
+impl Engine {
+    fn tell_fill(&self, entry: &Entry, tags: impl FnOnce() -> Vec<Tag>) {
+        if let Some(observer) = &self.observer {
+            let tags = tags();
+            observer.on_event(&Event::Fill { key: &entry.key, tags: &tags, bytes: entry.bytes });
+        }
+    }
+}

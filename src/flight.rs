@@ -1,0 +1,68 @@
+//! Single flight: of several tasks that miss the same key, one asks the database.
+//!
+//! A load that started before a joiner did may have read before a write that was acknowledged to
+//! the joiner. So a joiner gets an *entry* and must check its tags again; it never gets a bare
+//! value. A leader that fails, panics or is cancelled wakes everyone who waits for it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::key::Digest;
+use crate::store::Entry;
+use crate::sync::{Mutex, lock};
+
+type Landed = Option<Arc<Entry>>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    open: Mutex<HashMap<Digest, Arc<watch::Sender<Landed>>>>,
+}
+
+/// What to do about a missing key.
+pub(crate) enum Role<'f> {
+    /// Load it, and land the result.
+    Lead(Leader<'f>),
+    /// Wait for the one who loads it.
+    Join(watch::Receiver<Landed>),
+}
+
+/// Ends the flight when it is dropped, whatever happened.
+pub(crate) struct Leader<'f> {
+    flights: &'f Flights,
+    digest: Digest,
+    sender: Arc<watch::Sender<Landed>>,
+}
+
+impl Flights {
+    pub(crate) fn board(&self, digest: &Digest) -> Role<'_> {
+        let mut open = lock(&self.open);
+        if let Some(sender) = open.get(digest) {
+            return Role::Join(sender.subscribe());
+        }
+        let sender = Arc::new(watch::Sender::new(None));
+        open.insert(*digest, sender.clone());
+        Role::Lead(Leader { flights: self, digest: *digest, sender })
+    }
+}
+
+impl Leader<'_> {
+    /// Hands the entry to everyone who waits.
+    pub(crate) fn land(self, entry: Arc<Entry>) {
+        self.sender.send_replace(Some(entry));
+    }
+}
+
+impl Drop for Leader<'_> {
+    fn drop(&mut self) {
+        // With the map's reference and ours gone, the waiters' channel closes.
+        lock(&self.flights.open).remove(&self.digest);
+    }
+}
+
+/// What the leader landed; `None` if it ended without an entry.
+pub(crate) async fn landed(mut receiver: watch::Receiver<Landed>) -> Option<Arc<Entry>> {
+    let entry = receiver.wait_for(Option::is_some).await.ok()?;
+    entry.clone()
+}

@@ -1,0 +1,77 @@
+//! Keys of entries.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Names one entry: `{prefix}:v{version}:{family}:{table}:{digest}`.
+///
+/// The digest is SHA-256 over the database's identity, the scope, the result's type, the SQL text
+/// and every bound value with its type and length, so that different queries never share a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    pub(crate) prefix: Arc<str>,
+    pub(crate) version: u32,
+    pub(crate) family: Family,
+    pub(crate) table: Arc<str>,
+    pub(crate) digest: Digest,
+}
+
+pub(crate) type Digest = [u8; 32];
+
+/// What kind of result an entry holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Family {
+    /// One model or none.
+    Model,
+    /// A list of models.
+    List,
+    /// A number of rows, or whether there are any.
+    Count,
+    /// One page of a list.
+    Page,
+}
+
+impl Key {
+    /// What kind of result the entry holds.
+    ///
+    /// ```
+    /// # use sea_orm_cache::{Family, Key};
+    /// fn is_list(key: &Key) -> bool {
+    ///     key.family() == Family::List
+    /// }
+    /// ```
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The table of the entity that was selected.
+    ///
+    /// ```
+    /// # use sea_orm_cache::Key;
+    /// fn is_book(key: &Key) -> bool {
+    ///     key.table() == "book"
+    /// }
+    /// ```
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Model => "model",
+            Self::List => "list",
+            Self::Count => "count",
+            Self::Page => "page",
+        })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:v{}:{}:{}:", self.prefix, self.version, self.family, self.table)?;
+        self.digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

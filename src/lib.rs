@@ -1,0 +1,60 @@
+#![forbid(unsafe_code)]
+#![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::todo, clippy::dbg_macro)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//! placeholder
+
+mod builder;
+mod cache;
+mod catalog;
+mod change;
+mod clock;
+mod connection;
+mod database;
+mod depend;
+mod detach;
+mod effect;
+mod error;
+mod event;
+mod execute;
+mod explain;
+#[cfg(feature = "__mutation")]
+#[doc(hidden)]
+pub mod fault;
+#[cfg(not(feature = "__mutation"))]
+mod fault;
+mod fill;
+mod flight;
+mod key;
+mod schema;
+mod select;
+mod sql;
+mod stats;
+mod store;
+#[cfg(feature = "stream")]
+mod stream;
+mod sync;
+mod tag;
+mod transaction;
+mod value;
+mod versions;
+
+pub use builder::QueryCacheBuilder;
+pub use cache::{Capture, QueryCache};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use connection::CachedConnection;
+pub use error::Error;
+pub use event::{Cause, Event, Observer, Reason};
+pub use explain::Explanation;
+pub use key::{Family, Key};
+pub use select::{CacheSource, CachedExt, CachedPaginator, CachedSelect, ItemsAndPages};
+pub use stats::{EntityStats, Stats};
+#[cfg(feature = "stream")]
+pub use stream::CachedStream;
+pub use tag::{KeyValue, Part, Tag};
+pub use transaction::CachedTransaction;
+
+/// What most users import.
+pub mod prelude {
+    pub use crate::{CachedConnection, CachedExt, CachedTransaction, QueryCache};
+}

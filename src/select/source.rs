@@ -1,0 +1,78 @@
+//! What a cached read can go through.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, TransactionSession, TransactionTrait};
+
+use crate::connection::CachedConnection;
+use crate::database::Database;
+use crate::transaction::CachedTransaction;
+
+/// A [`CachedConnection`] or a [`CachedTransaction`]. Inside a transaction a cached read goes to
+/// the database and stores nothing, since it may see what nobody else does.
+///
+/// A plain connection is none: its writes would not be seen.
+pub trait CacheSource: Sync + internal::Source {}
+
+impl<S: internal::Source + Sync> CacheSource for S {}
+
+pub(crate) mod internal {
+    use super::*;
+
+    pub trait Source {
+        #[doc(hidden)]
+        type Conn: ConnectionTrait;
+        #[doc(hidden)]
+        const IN_TRANSACTION: bool;
+        #[doc(hidden)]
+        #[allow(private_interfaces)]
+        fn database(&self) -> &Arc<Database>;
+        #[doc(hidden)]
+        fn conn(&self) -> &Self::Conn;
+        #[doc(hidden)]
+        fn scope_name(&self) -> Option<&str>;
+    }
+
+    #[allow(private_interfaces)]
+    impl<C> Source for CachedConnection<C>
+    where
+        C: ConnectionTrait + TransactionTrait + Send + 'static,
+        C::Transaction: Sync + 'static,
+    {
+        type Conn = C;
+        const IN_TRANSACTION: bool = false;
+
+        fn database(&self) -> &Arc<Database> {
+            self.database()
+        }
+
+        fn conn(&self) -> &C {
+            self.inner()
+        }
+
+        fn scope_name(&self) -> Option<&str> {
+            self.scope()
+        }
+    }
+
+    #[allow(private_interfaces)]
+    impl<T> Source for CachedTransaction<T>
+    where
+        T: ConnectionTrait + TransactionSession + Send + Sync + 'static,
+    {
+        type Conn = T;
+        const IN_TRANSACTION: bool = true;
+
+        fn database(&self) -> &Arc<Database> {
+            self.database()
+        }
+
+        fn conn(&self) -> &T {
+            self.inner()
+        }
+
+        fn scope_name(&self) -> Option<&str> {
+            None
+        }
+    }
+}

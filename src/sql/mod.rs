@@ -1,0 +1,79 @@
+//! SQL text → facts: which tables a statement reads and writes, which columns decide its result,
+//! and which keys bound it. Pure: text and schema in, facts out.
+//!
+//! Unsure is always coarse or uncached, never silently wrong: every syntax element that is not
+//! named here makes a query uncacheable and a write bump everything.
+
+mod equality;
+mod expr;
+pub(crate) mod facts;
+mod from;
+mod functions;
+mod parse;
+mod query;
+mod scope;
+mod statement;
+pub(crate) mod trigger;
+mod write;
+
+use sea_orm::DbBackend;
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+
+use sqlparser::ast::Statement;
+use sqlparser::tokenizer::Token;
+
+pub(crate) use statement::analyze;
+
+use crate::schema::Name;
+
+/// Which database's SQL a text is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+    MySql,
+}
+
+impl From<DbBackend> for Dialect {
+    fn from(backend: DbBackend) -> Self {
+        match backend {
+            DbBackend::Postgres => Self::Postgres,
+            DbBackend::MySql => Self::MySql,
+            _ => Self::Sqlite,
+        }
+    }
+}
+
+impl Dialect {
+    /// The form in which the database compares an identifier.
+    pub(crate) fn fold(self, ident: &Ident) -> Name {
+        match self {
+            // Quoted or not, SQLite ignores the case of ASCII letters and of no others.
+            Self::Sqlite | Self::MySql => ident.value.to_ascii_lowercase().into(),
+            Self::Postgres if ident.quote_style.is_some() => ident.value.as_str().into(),
+            Self::Postgres => ident.value.to_lowercase().into(),
+        }
+    }
+
+    /// The table that a possibly qualified name means; `None` if it is not in the main schema.
+    pub(crate) fn table_name(self, name: &ObjectName) -> Option<Name> {
+        match (self, name.0.as_slice()) {
+            (_, [ObjectNamePart::Identifier(table)]) => Some(self.fold(table)),
+            (
+                Self::Sqlite,
+                [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(table)],
+            ) if schema.value.eq_ignore_ascii_case("main") => Some(self.fold(table)),
+            _ => None,
+        }
+    }
+}
+
+/// A text's tokens, for readers of the catalog.
+pub(crate) fn sql_tokens(sql: &str, dialect: Dialect) -> Option<Vec<Token>> {
+    parse::tokens(sql, dialect).ok()
+}
+
+/// The syntax tree of a `CREATE TABLE` from a catalog.
+pub(crate) fn create_table_statement(sql: &str, dialect: Dialect) -> Option<Statement> {
+    parse::statements(sql_tokens(sql, dialect)?, dialect).ok()?.pop()
+}

@@ -1,0 +1,466 @@
+//! INSERT, UPDATE, DELETE: which table, which columns, and what bounds the rows.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert, ObjectName,
+    OnConflictAction, OnInsert, Query, SelectItem, SetExpr, SqliteOnConflict, Statement,
+    TableFactor, TableObject, TableWithJoins, Update, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+
+use crate::schema::{Name, Schema, Table};
+use crate::sql::equality::{conjuncts, equality, operand};
+use crate::sql::facts::{
+    Capture, Conflict, Equality, Operand, OutputColumn, WriteAction, WriteFacts,
+};
+use crate::sql::parse::placeholder_index;
+use crate::sql::query::Walker;
+use crate::sql::scope::{Columns, Scope, Source};
+use crate::sql::statement::{ANY_TABLE, tables_of};
+use crate::sql::{Dialect, parse};
+
+/// More rows than this in one INSERT are not told apart, like a capture's.
+const MAX_ROWS: usize = 256;
+
+/// Why a statement is not understood, in words for an event.
+type Opaque = String;
+
+pub(super) struct Writer<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) schema: &'a Schema,
+}
+
+/// The written table: in the catalog, or a view.
+struct Target<'a> {
+    name: Name,
+    table: Option<&'a Table>,
+}
+
+impl<'a> Writer<'a> {
+    /// Does a query change data, itself or in a CTE?
+    pub(super) fn writes(query: &Query) -> bool {
+        let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+        ctes.into_iter().any(|cte| Self::writes(&cte.query)) || Self::body_writes(&query.body)
+    }
+
+    fn body_writes(body: &SetExpr) -> bool {
+        match body {
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                true
+            }
+            SetExpr::Query(query) => Self::writes(query),
+            SetExpr::SetOperation { left, right, .. } => {
+                Self::body_writes(left) || Self::body_writes(right)
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn statement(&self, statement: &Statement) -> Result<Vec<WriteFacts>, Opaque> {
+        if !self.schema.known {
+            return Err("the catalog could not be read".into());
+        }
+        if self.schema.shadowed.contains(ANY_TABLE) {
+            return Err("a temporary trigger may fire".into());
+        }
+        match statement {
+            Statement::Insert(insert) => self.insert(insert),
+            Statement::Update(update) => self.update(update),
+            Statement::Delete(delete) => self.delete(delete),
+            Statement::Query(query) => self.query(query),
+            other => {
+                let words = other.to_string();
+                let first = words.split_whitespace().next().unwrap_or_default();
+                Err(format!("{first} is not understood"))
+            }
+        }
+    }
+
+    /// `WITH … INSERT`, and CTEs that change data.
+    fn query(&self, query: &Query) -> Result<Vec<WriteFacts>, Opaque> {
+        let mut facts = Vec::new();
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            if Self::writes(&cte.query) {
+                facts.extend(self.query(&cte.query)?);
+            }
+        }
+        match &*query.body {
+            SetExpr::Insert(inner) | SetExpr::Update(inner) | SetExpr::Delete(inner) => {
+                let mut inner = self.statement(inner)?;
+                // A capture would lack the CTEs.
+                inner.iter_mut().for_each(WriteFacts::forget_capture);
+                facts.extend(inner);
+            }
+            body if Self::body_writes(body) => return Err("a nested write".into()),
+            _ => {}
+        }
+        Ok(facts)
+    }
+
+    fn target(&self, name: &ObjectName) -> Result<Target<'a>, Opaque> {
+        let unknown = || format!("table {name} is not in the catalog");
+        let folded = self.dialect.table_name(name).ok_or_else(unknown)?;
+        let table = self.schema.table(&folded);
+        if table.is_none() && !self.schema.views.contains_key(&folded) {
+            return Err(unknown());
+        }
+        Ok(Target { name: folded, table })
+    }
+
+    /// A write to a view goes to its triggers, or to the tables below it.
+    fn finish(&self, target: &Target<'_>, facts: WriteFacts) -> Result<Vec<WriteFacts>, Opaque> {
+        if target.table.is_some() {
+            return Ok(vec![facts]);
+        }
+        let sql = format!("SELECT * FROM \"{}\"", target.name.replace('"', "\"\""));
+        let parsed = parse::tokens(&sql, self.dialect)
+            .and_then(|tokens| parse::statements(tokens, self.dialect))
+            .map_err(|reason| reason.to_string())?;
+        let Some(Statement::Query(query)) = parsed.first() else {
+            return Err("a view that is not understood".into());
+        };
+        let mut all =
+            tables_of(query, self.dialect, self.schema).map_err(|reason| reason.to_string())?;
+        all.push(facts);
+        Ok(all)
+    }
+
+    fn insert(&self, insert: &Insert) -> Result<Vec<WriteFacts>, Opaque> {
+        let TableObject::TableName(name) = &insert.table else {
+            return Err("INSERT into something that is not a table".into());
+        };
+        if insert.overwrite
+            || insert.partitioned.is_some()
+            || insert.output.is_some()
+            || insert.multi_table_insert_type.is_some()
+            || insert.insert_alias.is_some()
+        {
+            return Err("an unusual INSERT".into());
+        }
+        let target = self.target(name)?;
+        let columns = self.insert_columns(insert, &target)?;
+        let mut rows = self.insert_rows(insert, &columns);
+        let conflict = self.conflict(insert)?;
+        if let (Conflict::Replace, Some(table)) = (&conflict, target.table) {
+            rows.iter_mut().flatten().for_each(|row| hide_replaced_nulls(row, table));
+        }
+        let returning = self.returning(insert.returning.as_deref(), &target);
+        let action = WriteAction::Insert { rows, conflict };
+        self.finish(&target, WriteFacts { table: target.name.clone(), action, returning })
+    }
+
+    fn insert_columns(&self, insert: &Insert, target: &Target<'_>) -> Result<Vec<Name>, Opaque> {
+        if insert.columns.is_empty() {
+            let columns = target.table.into_iter().flat_map(|table| &table.columns);
+            return Ok(columns.filter(|c| !c.generated).map(|c| c.name.clone()).collect());
+        }
+        let names = insert.columns.iter().map(|name| self.dialect.table_name(name));
+        let names = names.collect::<Option<Vec<_>>>().ok_or("a qualified column")?;
+        // A name that is no column may be the row id.
+        match target.table {
+            Some(table) if names.iter().any(|name| table.column(name).is_none()) => {
+                Err("INSERT into a column that is not in the catalog".into())
+            }
+            _ => Ok(names),
+        }
+    }
+
+    fn insert_rows(&self, insert: &Insert, columns: &[Name]) -> Option<Vec<Vec<(Name, Operand)>>> {
+        if !insert.assignments.is_empty() {
+            return Some(vec![self.assignments(&insert.assignments)?]);
+        }
+        let Some(source) = &insert.source else {
+            return Some(vec![Vec::new()]);
+        };
+        let SetExpr::Values(values) = &*source.body else {
+            return None;
+        };
+        if source.with.is_some() || values.rows.len() > MAX_ROWS {
+            return None;
+        }
+        let row = |row: &[Expr]| {
+            let values = row.iter().map(operand);
+            (row.len() == columns.len()).then(|| columns.iter().cloned().zip(values).collect())
+        };
+        values.rows.iter().map(|values| row(&values.content)).collect()
+    }
+
+    fn conflict(&self, insert: &Insert) -> Result<Conflict, Opaque> {
+        let replace = insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
+        match &insert.on {
+            None if replace => Ok(Conflict::Replace),
+            None => Ok(Conflict::None),
+            Some(_) if replace => Err("REPLACE with a conflict clause".into()),
+            Some(OnInsert::DuplicateKeyUpdate(set)) => {
+                Ok(Conflict::Update { target: Vec::new(), set: self.set(set)? })
+            }
+            Some(OnInsert::OnConflict(on)) => match &on.action {
+                OnConflictAction::DoNothing => Ok(Conflict::None),
+                OnConflictAction::DoUpdate(update) => {
+                    let target = match &on.conflict_target {
+                        Some(ConflictTarget::Columns(columns)) => {
+                            columns.iter().map(|column| self.dialect.fold(column)).collect()
+                        }
+                        _ => Vec::new(),
+                    };
+                    Ok(Conflict::Update { target, set: self.set(&update.assignments)? })
+                }
+            },
+            Some(_) => Err("an unusual conflict clause".into()),
+        }
+    }
+
+    fn set(&self, assignments: &[Assignment]) -> Result<Vec<(Name, Operand)>, Opaque> {
+        self.assignments(assignments).ok_or_else(|| "a qualified column".into())
+    }
+
+    fn assignments(&self, assignments: &[Assignment]) -> Option<Vec<(Name, Operand)>> {
+        let last = |name: &ObjectName| Some(self.dialect.fold(name.0.last()?.as_ident()?));
+        let mut set = Vec::new();
+        for assignment in assignments {
+            match &assignment.target {
+                AssignmentTarget::ColumnName(name) => {
+                    set.push((last(name)?, operand(&assignment.value)));
+                }
+                AssignmentTarget::Tuple(names) => {
+                    for name in names {
+                        set.push((last(name)?, Operand::Unknown));
+                    }
+                }
+            }
+        }
+        // `SET a = 1, a = 2`: which one wins differs by database.
+        let mut doubled = Vec::new();
+        for (index, (name, _)) in set.iter().enumerate() {
+            if set[..index].iter().any(|(earlier, _)| earlier == name) {
+                doubled.push(name.clone());
+            }
+        }
+        for (name, value) in &mut set {
+            if doubled.contains(name) {
+                *value = Operand::Unknown;
+            }
+        }
+        Some(set)
+    }
+
+    fn update(&self, update: &Update) -> Result<Vec<WriteFacts>, Opaque> {
+        if update.output.is_some() {
+            return Err("an unusual UPDATE".into());
+        }
+        let (name, alias) = match &update.table {
+            TableWithJoins { relation: TableFactor::Table { name, alias, .. }, joins }
+                if joins.is_empty() =>
+            {
+                (name, alias.as_ref().map(|alias| self.dialect.fold(&alias.name)))
+            }
+            tree => return self.several_tables([tree]),
+        };
+        let target = self.target(name)?;
+        let set = self.set(&update.assignments)?;
+        let in_catalog = |column: &Name| target.table.is_none_or(|t| t.column(column).is_some());
+        if !set.iter().all(|(column, _)| in_catalog(column)) {
+            return self.finish(&target, WriteFacts::unknown(target.name.clone()));
+        }
+        let alone = update.from.is_none();
+        let selection = update.selection.as_ref();
+        let filter = self.filter(selection, &target, alias.as_ref(), alone);
+        let plain = alone && update.or.is_none() && update.limit.is_none();
+        let capture = plain
+            .then(|| self.capture(&update.table.relation, selection, &target, alias.as_ref()))
+            .flatten();
+        let replaces = update.or == Some(SqliteOnConflict::Replace);
+        let returning = self.returning(update.returning.as_deref(), &target);
+        let action = WriteAction::Update { set, filter, replaces, capture };
+        self.finish(&target, WriteFacts { table: target.name.clone(), action, returning })
+    }
+
+    fn delete(&self, delete: &Delete) -> Result<Vec<WriteFacts>, Opaque> {
+        let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+        if delete.output.is_some() {
+            return Err("an unusual DELETE".into());
+        }
+        let (relation, name, alias) = match from.as_slice() {
+            [TableWithJoins { relation, joins }]
+                if joins.is_empty() && delete.tables.is_empty() =>
+            {
+                match relation {
+                    TableFactor::Table { name, alias, .. } => {
+                        (relation, name, alias.as_ref().map(|a| self.dialect.fold(&a.name)))
+                    }
+                    _ => return Err("DELETE from something that is not a table".into()),
+                }
+            }
+            trees => return self.several_tables(trees),
+        };
+        let target = self.target(name)?;
+        let alone = delete.using.is_none();
+        let selection = delete.selection.as_ref();
+        let filter = self.filter(selection, &target, alias.as_ref(), alone);
+        let capture = (alone && delete.limit.is_none())
+            .then(|| self.capture(relation, selection, &target, alias.as_ref()))
+            .flatten();
+        let returning = self.returning(delete.returning.as_deref(), &target);
+        let action = WriteAction::Delete { filter, capture };
+        self.finish(&target, WriteFacts { table: target.name.clone(), action, returning })
+    }
+
+    /// Forms that write several tables: whichever they name, wholly.
+    fn several_tables<'t>(
+        &self,
+        trees: impl IntoIterator<Item = &'t TableWithJoins>,
+    ) -> Result<Vec<WriteFacts>, Opaque> {
+        let mut facts = Vec::new();
+        for tree in trees {
+            for factor in
+                std::iter::once(&tree.relation).chain(tree.joins.iter().map(|j| &j.relation))
+            {
+                let TableFactor::Table { name, .. } = factor else {
+                    continue;
+                };
+                let target = self.target(name)?;
+                facts.extend(self.finish(&target, WriteFacts::unknown(target.name.clone()))?);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The equalities on key columns that every written row satisfied before the write.
+    fn filter(
+        &self,
+        selection: Option<&Expr>,
+        target: &Target<'_>,
+        alias: Option<&Name>,
+        alone: bool,
+    ) -> Vec<Equality> {
+        let (Some(selection), Some(table)) = (selection, target.table) else {
+            return Vec::new();
+        };
+        let shown = alias.unwrap_or(&target.name);
+        let key = |expr: &Expr| {
+            let name = match expr {
+                // With other tables about, a bare name could be theirs.
+                Expr::Identifier(name) if alone => name,
+                Expr::CompoundIdentifier(path) => match path.as_slice() {
+                    [qualifier, name] if self.dialect.fold(qualifier) == *shown => name,
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            let name = self.dialect.fold(name);
+            table.column(&name).filter(|column| column.is_key).map(|column| column.name.clone())
+        };
+        let mut parts = Vec::new();
+        conjuncts(selection, &mut parts);
+        parts.into_iter().filter_map(|part| equality(part, key)).collect()
+    }
+
+    /// How to select the rows that the statement is about to touch, if the same condition gives
+    /// the same rows a moment later.
+    fn capture(
+        &self,
+        relation: &TableFactor,
+        selection: Option<&Expr>,
+        target: &Target<'_>,
+        alias: Option<&Name>,
+    ) -> Option<Capture> {
+        let table = target.table?;
+        let Some(selection) = selection else {
+            return Some(Capture { tail: format!("FROM {relation}"), params: Vec::new() });
+        };
+        let mut walker = Walker::new(self.schema, self.dialect);
+        let mut scope = Scope::default();
+        let alias = Some(alias.cloned().unwrap_or_else(|| table.name.clone()));
+        scope.sources.push(Source { alias, columns: Columns::Free });
+        walker.expr(selection, &scope, &mut Vec::new());
+        if walker.failure.is_some() || walker.coarse {
+            return None;
+        }
+        let mut selection = selection.clone();
+        let mut renumber = Renumber { params: Vec::new() };
+        match selection.visit(&mut renumber) {
+            ControlFlow::Continue(()) => Some(Capture {
+                tail: format!("FROM {relation} WHERE {selection}"),
+                params: renumber.params,
+            }),
+            ControlFlow::Break(()) => None,
+        }
+    }
+
+    /// Where RETURNING brings back the written table's columns.
+    fn returning(&self, items: Option<&[SelectItem]>, target: &Target<'_>) -> Vec<OutputColumn> {
+        let (Some(items), Some(table)) = (items, target.table) else {
+            return Vec::new();
+        };
+        let (mut found, mut index) = (Vec::new(), 0);
+        for item in items {
+            let (expr, alias) = match item {
+                SelectItem::Wildcard(options) if options.to_string().is_empty() => {
+                    for column in &table.columns {
+                        let label = column.name.to_string();
+                        found.push(OutputColumn { column: column.name.clone(), index, label });
+                        index += 1;
+                    }
+                    continue;
+                }
+                SelectItem::UnnamedExpr(expr) => (expr, None),
+                SelectItem::ExprWithAlias { expr, alias } => (expr, Some(alias)),
+                _ => return Vec::new(),
+            };
+            let name = match expr {
+                Expr::Identifier(name) => Some(name),
+                Expr::CompoundIdentifier(path) => path.last(),
+                _ => None,
+            };
+            let column = name.and_then(|name| table.column(&self.dialect.fold(name)));
+            if let (Some(column), Some(name)) = (column, name) {
+                let label = self.dialect.fold(alias.unwrap_or(name)).to_string();
+                found.push(OutputColumn { column: column.name.clone(), index, label });
+            }
+            index += 1;
+        }
+        found
+    }
+}
+
+impl WriteFacts {
+    pub(super) fn forget_capture(&mut self) {
+        if let WriteAction::Update { capture, .. } | WriteAction::Delete { capture, .. } =
+            &mut self.action
+        {
+            *capture = None;
+        }
+    }
+}
+
+/// REPLACE turns a NULL for a NOT NULL column into the column's default.
+fn hide_replaced_nulls(row: &mut [(Name, Operand)], table: &Table) {
+    for (name, value) in row {
+        let may_be_null =
+            matches!(value, Operand::Param(_) | Operand::Literal(crate::tag::KeyValue::Null));
+        if may_be_null && table.column(name).is_some_and(|column| column.not_null) {
+            *value = Operand::Unknown;
+        }
+    }
+}
+
+/// Numbers the placeholders of a part of a statement anew, from 1.
+struct Renumber {
+    params: Vec<usize>,
+}
+
+impl VisitorMut for Renumber {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        let Value::Placeholder(name) = &mut value.value else {
+            return ControlFlow::Continue(());
+        };
+        let Some(index) = placeholder_index(name) else {
+            return ControlFlow::Break(());
+        };
+        self.params.push(index);
+        *name = format!("?{}", self.params.len());
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,86 @@
+//! The memory tier: typed values behind `Arc`, bounded by bytes.
+
+use std::sync::Arc;
+
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+
+use crate::key::Digest;
+use crate::store::Entry;
+
+/// What an entry costs beside its value and its stamps: the `Entry` itself, the value's and the
+/// entry's reference counts, the digest as a key, and `quick_cache`'s slot and hash table place.
+pub(crate) const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16 + 16 + size_of::<Digest>() + 48;
+
+/// A shard smaller than this would refuse values that the whole budget has room for.
+const MIN_SHARD_BYTES: usize = 4 << 20;
+
+/// An average entry, for the size of `quick_cache`'s tables.
+const TYPICAL_ENTRY_BYTES: usize = 1024;
+
+#[derive(Debug, Clone, Copy)]
+struct Bytes;
+
+impl Weighter<Digest, Arc<Entry>> for Bytes {
+    fn weight(&self, _: &Digest, entry: &Arc<Entry>) -> u64 {
+        entry.bytes as u64
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Memory {
+    entries: Cache<Digest, Arc<Entry>, Bytes>,
+}
+
+impl Memory {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        let mut options = OptionsBuilder::new();
+        options
+            .weight_capacity(max_bytes as u64)
+            .estimated_items_capacity((max_bytes / TYPICAL_ENTRY_BYTES).clamp(16, 1 << 20))
+            .shards((max_bytes / MIN_SHARD_BYTES).clamp(1, 64));
+        let entries = match options.build() {
+            Ok(options) => Cache::with_options(
+                options,
+                Bytes,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
+            // Only a missing option fails, and both are set.
+            Err(_) => Cache::with_weighter(16, max_bytes as u64, Bytes),
+        };
+        Self { entries }
+    }
+
+    pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<Entry>> {
+        self.entries.get(digest)
+    }
+
+    /// The largest entry that is accepted, in bytes.
+    pub(crate) fn max_entry_bytes(&self) -> usize {
+        self.entries.shard_capacity() as usize
+    }
+
+    pub(crate) fn insert(&self, entry: Arc<Entry>) {
+        self.entries.insert(entry.key.digest, entry);
+    }
+
+    /// Removes this very entry, not one that took its place.
+    pub(crate) fn remove(&self, entry: &Arc<Entry>) {
+        self.entries.remove_if(&entry.key.digest, |current| Arc::ptr_eq(current, entry));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The bytes that the entries count for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.weight() as usize
+    }
+
+    /// Every entry, in no order, while others come and go.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Arc<Entry>> + '_ {
+        self.entries.iter().map(|(_, entry)| entry)
+    }
+}

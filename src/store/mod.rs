@@ -1,0 +1,30 @@
+//! Where entries live.
+
+mod memory;
+
+use std::any::Any;
+use std::sync::Arc;
+
+pub(crate) use memory::{ENTRY_OVERHEAD, Memory};
+
+use crate::key::Key;
+use crate::stats::Counters;
+use crate::versions::Stamps;
+
+/// One cached result.
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    /// The typed value itself, behind its own `Arc`: a hit clones the pointer.
+    pub(crate) value: Arc<dyn Any + Send + Sync>,
+    pub(crate) stamps: Stamps,
+    pub(crate) expires_ms: u64,
+    /// What it counts against the budget.
+    pub(crate) bytes: usize,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Entry({}, {} bytes)", self.key, self.bytes)
+    }
+}

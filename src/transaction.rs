@@ -1,0 +1,420 @@
+//! The wrapped transaction: what it changes is bumped after the outermost COMMIT.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
+    QueryResult, SqliteTransactionMode, Statement, StatementBuilder, TransactionError,
+    TransactionOptions, TransactionSession, TransactionTrait,
+};
+
+use crate::cache::QueryCache;
+use crate::change::Bump;
+use crate::database::{Database, Understanding};
+use crate::detach::RunToEnd;
+use crate::event::Cause;
+use crate::execute::{Answer, Call, OwnedCall, Want, Write, begin_doubt};
+use crate::fault::{Fault, broken};
+use crate::sql::facts::Analysis;
+
+/// A transaction on a [`CachedConnection`](crate::CachedConnection).
+///
+/// Its changes are collected, and invalidate once after the outermost COMMIT: not before, and not
+/// after a rollback. Cached reads inside it go to the database.
+pub struct CachedTransaction<T = DatabaseTransaction> {
+    inner: T,
+    database: Arc<Database>,
+    log: Arc<Log>,
+    outermost: bool,
+}
+
+impl<T> std::fmt::Debug for CachedTransaction<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CachedTransaction")
+            .field("outermost", &self.outermost)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a transaction and its savepoints changed. A savepoint that is rolled back leaves its
+/// changes in: too much is bumped, never too little.
+#[derive(Default)]
+struct Log {
+    changes: Mutex<Changes>,
+}
+
+#[derive(Default)]
+struct Changes {
+    bump: Bump,
+    /// The schema that the first change was understood under.
+    understanding: Option<Arc<Understanding>>,
+    /// A DDL statement, if there was one.
+    ddl: Option<String>,
+    /// It holds the database's write lock (SQLite), so that a read before a write is safe.
+    locked: bool,
+}
+
+impl Log {
+    fn with<R>(&self, work: impl FnOnce(&mut Changes) -> R) -> R {
+        work(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Changes {
+    fn add(&mut self, bump: Bump, understanding: &Arc<Understanding>) {
+        let same = |first: &Arc<Understanding>| Arc::ptr_eq(first, understanding);
+        match &self.understanding {
+            Some(first) if !same(first) => self.bump.merge(Bump::all()),
+            Some(_) => {}
+            None => self.understanding = Some(understanding.clone()),
+        }
+        self.bump.merge(bump);
+    }
+}
+
+impl<T> CachedTransaction<T> {
+    pub(crate) fn outermost(inner: T, database: &Arc<Database>, locked: bool) -> Self {
+        let log = Arc::new(Log::default());
+        log.with(|changes| changes.locked = locked);
+        Self { inner, database: database.clone(), log, outermost: true }
+    }
+
+    fn nested(&self, inner: T) -> Self {
+        Self { inner, database: self.database.clone(), log: self.log.clone(), outermost: false }
+    }
+
+    /// Do these options take SQLite's write lock at once?
+    pub(crate) fn locks(options: &TransactionOptions) -> bool {
+        matches!(
+            options.sqlite_transaction_mode,
+            Some(SqliteTransactionMode::Immediate | SqliteTransactionMode::Exclusive)
+        )
+    }
+
+    /// The wrapped transaction. What is written through it directly is not seen.
+    ///
+    /// ```
+    /// # use sea_orm::DatabaseTransaction;
+    /// # use sea_orm_cache::CachedTransaction;
+    /// fn plain(transaction: &CachedTransaction) -> &DatabaseTransaction {
+    ///     transaction.inner()
+    /// }
+    /// ```
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    /// The cache behind this transaction.
+    ///
+    /// ```
+    /// # use sea_orm_cache::CachedTransaction;
+    /// fn print(transaction: &CachedTransaction) {
+    ///     println!("{:?}", transaction.cache().stats());
+    /// }
+    /// ```
+    pub fn cache(&self) -> QueryCache {
+        QueryCache { engine: self.database.engine.clone() }
+    }
+
+    pub(crate) fn database(&self) -> &Arc<Database> {
+        &self.database
+    }
+}
+
+impl<T> CachedTransaction<T>
+where
+    T: ConnectionTrait + TransactionSession + Send + Sync + 'static,
+{
+    /// Sends any statement and notes what it changes. The change is noted before it is sent, so
+    /// that it counts even if the caller stops waiting.
+    pub(crate) async fn run<S: StatementBuilder>(
+        &self,
+        call: Call<'_, S>,
+        want: Want,
+    ) -> Result<Answer, DbErr> {
+        let understanding = self.database.current();
+        let analysis = understanding.analyze(call.sql());
+        match &*analysis {
+            Analysis::Read(_) => call.send(&self.inner, want).await,
+            Analysis::Write(facts) => {
+                let write =
+                    Write { database: &self.database, understanding: &understanding, facts };
+                self.write(write, call, want).await
+            }
+            other => {
+                let sql = call.sql().to_owned();
+                if let Analysis::Ddl { temporary } = other {
+                    self.database.shadow(temporary);
+                    self.log.with(|changes| changes.ddl = Some(sql.clone()));
+                }
+                self.log.with(|changes| changes.add(Bump::all(), &understanding));
+                let answer = call.send(&self.inner, want).await;
+                if let Analysis::RawTransaction(_) = other {
+                    // It may just have been committed.
+                    self.database
+                        .engine
+                        .bump(&Bump::all(), || Cause::Write { sql: sql.as_str().into() });
+                }
+                answer
+            }
+        }
+    }
+
+    async fn write<S: StatementBuilder>(
+        &self,
+        write: Write<'_>,
+        call: Call<'_, S>,
+        want: Want,
+    ) -> Result<Answer, DbErr> {
+        let values = call.values().to_vec();
+        let want = want.to_the_end();
+        let coarse = write.coarse(&values);
+        let locked = self.log.with(|changes| changes.locked);
+        // A read that comes first in SQLite's deferred transaction can make the write after it
+        // fail; what holds the lock already is safe.
+        let may_read = self.database.backend != DbBackend::Sqlite || locked;
+        let capture = write.capture_plan(&values, &coarse, want).filter(|_| may_read);
+        let mut unsettled = Unsettled { log: &self.log, write: &write, coarse: Some(coarse) };
+        let captured = match capture {
+            Some(capture) => write.capture(&self.inner, capture, &values).await,
+            None => None,
+        };
+        let answer = call.send(&self.inner, want).await;
+        if let Ok(answer) = &answer {
+            unsettled.coarse = Some(write.precise(answer, &values, captured.as_deref()));
+            self.log.with(|changes| changes.locked = true);
+        }
+        answer
+    }
+
+    /// Commits; the outermost transaction then bumps.
+    ///
+    /// # Errors
+    ///
+    /// As SeaORM's own.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        let Self { inner, database, log, outermost } = self;
+        if !outermost {
+            if broken(Fault::SavepointForgets) {
+                log.with(|changes| changes.bump = Bump::default());
+            }
+            return inner.commit().await;
+        }
+        let changes = log.with(std::mem::take);
+        if changes.bump.is_empty() && changes.ddl.is_none() {
+            return inner.commit().await;
+        }
+        let runtime = database.runtime.clone();
+        RunToEnd::new(&runtime, commit_and_bump(inner, database, changes)).await
+    }
+
+    /// Rolls back; nothing is bumped.
+    ///
+    /// # Errors
+    ///
+    /// As SeaORM's own.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        self.inner.rollback().await
+    }
+
+    pub(crate) async fn around<F, R, E>(self, callback: F) -> Result<R, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(
+                &'c Self,
+            )
+                -> std::pin::Pin<Box<dyn Future<Output = Result<R, E>> + Send + 'c>>
+            + Send,
+        R: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        match callback(&self).await {
+            Ok(value) => {
+                self.commit().await.map_err(TransactionError::Connection)?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.rollback().await.map_err(TransactionError::Connection)?;
+                Err(TransactionError::Transaction(error))
+            }
+        }
+    }
+}
+
+/// Notes a statement's changes when it ends, however it ends.
+struct Unsettled<'a> {
+    log: &'a Log,
+    write: &'a Write<'a>,
+    coarse: Option<Bump>,
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if let Some(bump) = self.coarse.take() {
+            self.log.with(|changes| changes.add(bump, self.write.understanding));
+        }
+    }
+}
+
+async fn commit_and_bump<T: TransactionSession>(
+    inner: T,
+    database: Arc<Database>,
+    changes: Changes,
+) -> Result<(), DbErr> {
+    let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
+    inner.commit().await?;
+    if let Some(sql) = changes.ddl {
+        database.schema_changed(&sql).await;
+    }
+    let Some(mut bump) = unknown.bump.take().filter(|_| !broken(Fault::CommitForgets)) else {
+        return Ok(());
+    };
+    // Entries may have been made since under a schema that this transaction did not know.
+    if changes.understanding.is_some_and(|known| !database.is_current(&known)) {
+        bump.merge(Bump::all());
+    }
+    database.engine.bump(&bump, || Cause::Write { sql: "COMMIT".into() });
+    Ok(())
+}
+
+/// A COMMIT that was sent; if no answer comes, its outcome is unknown.
+struct Unknown<'d> {
+    database: &'d Arc<Database>,
+    bump: Option<Bump>,
+}
+
+impl Drop for Unknown<'_> {
+    fn drop(&mut self) {
+        if let Some(bump) = self.bump.take() {
+            begin_doubt(self.database, bump);
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl<T> ConnectionTrait for CachedTransaction<T>
+where
+    T: ConnectionTrait + TransactionSession + Send + Sync + 'static,
+{
+    fn get_database_backend(&self) -> DbBackend {
+        self.database.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(OwnedCall::Bound(statement), Want::Done).await?.done()
+    }
+
+    async fn execute<S: StatementBuilder>(&self, statement: &S) -> Result<ExecResult, DbErr> {
+        let call = Call::Typed(statement, self.database.backend.build(statement));
+        self.run(call, Want::Done).await?.done()
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(OwnedCall::Text(sql.to_owned()), Want::Done).await?.done()
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(OwnedCall::Bound(statement), Want::First).await?.first()
+    }
+
+    async fn query_one<S: StatementBuilder>(
+        &self,
+        statement: &S,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let call = Call::Typed(statement, self.database.backend.build(statement));
+        self.run(call, Want::First).await?.first()
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(OwnedCall::Bound(statement), Want::Rows).await?.rows()
+    }
+
+    async fn query_all<S: StatementBuilder>(
+        &self,
+        statement: &S,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let call = Call::Typed(statement, self.database.backend.build(statement));
+        self.run(call, Want::Rows).await?.rows()
+    }
+
+    fn support_returning(&self) -> bool {
+        self.inner.support_returning()
+    }
+
+    fn is_mock_connection(&self) -> bool {
+        self.inner.is_mock_connection()
+    }
+}
+
+#[async_trait::async_trait]
+impl<T> TransactionTrait for CachedTransaction<T>
+where
+    T: ConnectionTrait
+        + TransactionTrait<Transaction = T>
+        + TransactionSession
+        + Send
+        + Sync
+        + 'static,
+{
+    type Transaction = Self;
+
+    async fn begin(&self) -> Result<Self, DbErr> {
+        Ok(self.nested(self.inner.begin().await?))
+    }
+
+    async fn begin_with_config(
+        &self,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<Self, DbErr> {
+        Ok(self.nested(self.inner.begin_with_config(isolation_level, access_mode).await?))
+    }
+
+    async fn begin_with_options(&self, options: TransactionOptions) -> Result<Self, DbErr> {
+        Ok(self.nested(self.inner.begin_with_options(options).await?))
+    }
+
+    async fn transaction<F, R, E>(&self, callback: F) -> Result<R, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(
+                &'c Self,
+            )
+                -> std::pin::Pin<Box<dyn Future<Output = Result<R, E>> + Send + 'c>>
+            + Send,
+        R: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        self.begin().await?.around(callback).await
+    }
+
+    async fn transaction_with_config<F, R, E>(
+        &self,
+        callback: F,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<R, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(
+                &'c Self,
+            )
+                -> std::pin::Pin<Box<dyn Future<Output = Result<R, E>> + Send + 'c>>
+            + Send,
+        R: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        self.begin_with_config(isolation_level, access_mode).await?.around(callback).await
+    }
+}
+
+#[async_trait::async_trait]
+impl<T> TransactionSession for CachedTransaction<T>
+where
+    T: ConnectionTrait + TransactionSession + Send + Sync + 'static,
+{
+    async fn commit(self) -> Result<(), DbErr> {
+        Self::commit(self).await
+    }
+
+    async fn rollback(self) -> Result<(), DbErr> {
+        Self::rollback(self).await
+    }
+}
