@@ -92,11 +92,13 @@ impl Plan {
     fn occurrence(&mut self, of: &Occurrence, table: &Table, values: &[Value], by_rows: bool) {
         let slice = slice(of, table, values);
         let tags = SliceTags { table: &table.name, slice: slice.as_ref() };
+        // A row under another primary key is a row that goes and one that appears.
+        let changes = |column: &&Name| !table.primary_key().any(|key| key.name == **column);
         let mut members = tags.appear();
-        members.extend(tags.columns(&of.membership));
+        members.extend(tags.columns(of.membership.iter().filter(changes)));
         let mut columns = members.clone();
         columns.extend(tags.gone());
-        columns.extend(tags.columns(of.output.difference(&of.membership)));
+        columns.extend(tags.columns(of.output.difference(&of.membership).filter(changes)));
 
         let key = of.exposed.as_ref().filter(|_| by_rows).and_then(|key| classified(key, table));
         let Some(key) = key else {
