@@ -147,12 +147,10 @@ impl ByRows {
             let key: Option<Vec<KeyValue>> =
                 self.key.iter().map(|(column, class)| read(row, column.index, *class)).collect();
             let key = key.ok_or(Reason::UnexpectedShape)?;
-            // The table is missing from this row: an outer join found nothing.
-            if !key.contains(&KeyValue::Null) {
-                let tag = Tag::Row(self.table.clone(), Some(key));
-                if !tags.contains(&tag) && !dropped_by_reader(&tag) {
-                    tags.push(tag);
-                }
+            // A key of NULL is a row that an outer join did not find, or (SQLite) one without key.
+            let tag = Tag::Row(self.table.clone(), Some(key));
+            if !tags.contains(&tag) && !dropped_by_reader(&tag) {
+                tags.push(tag);
             }
         }
         let found = self.by_key && !tags.is_empty();

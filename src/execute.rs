@@ -134,22 +134,22 @@ impl Answer {
 /// happened is unknown: its tables are bumped as a whole and not cached any more.
 struct Pending<'d> {
     database: &'d Arc<Database>,
-    tables: Option<Bump>,
+    coarse: Option<Bump>,
 }
 
 impl<'d> Pending<'d> {
     fn new(database: &'d Arc<Database>, coarse: Bump) -> Self {
-        Self { database, tables: Some(coarse) }
+        Self { database, coarse: Some(coarse) }
     }
 
     fn settled(mut self) {
-        self.tables = None;
+        self.coarse = None;
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if let Some(bump) = self.tables.take() {
+        if let Some(bump) = self.coarse.take().filter(|_| !broken(Fault::CancelForgets)) {
             begin_doubt(self.database, bump);
         }
     }
@@ -327,9 +327,7 @@ impl Write<'_> {
     ) -> Bump {
         let returned = self.returned(answer);
         // Rows that came or went between the capture and the write are not among the captured.
-        let exact = |images: &&[Image]| {
-            images.len() as u64 == answer.count() || broken(Fault::NoCaptureCount)
-        };
+        let exact = |images: &&[Image]| images.len() as u64 == answer.count();
         let known = Known { captured: captured.filter(exact), returned: returned.as_deref() };
         self.bump(values, known)
     }

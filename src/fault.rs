@@ -39,7 +39,6 @@ pub enum Fault {
     NoCascade,
     NoTriggers,
     NoGenerated,
-    NoCaptureCount,
     CaseInsensitiveKeys,
     NullableIsNull,
     SavepointForgets,

@@ -2,7 +2,7 @@
 #![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::todo, clippy::dbg_macro)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! placeholder
+#![doc = include_str!("../README.md")]
 
 mod builder;
 mod cache;
@@ -25,6 +25,9 @@ pub mod fault;
 mod fault;
 mod fill;
 mod flight;
+#[cfg(all(test, feature = "__shuttle"))]
+#[allow(clippy::unwrap_used)]
+mod interleavings;
 mod key;
 mod schema;
 mod select;

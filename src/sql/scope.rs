@@ -59,13 +59,17 @@ impl<'p> Scope<'p> {
         schema: &Schema,
         occurrences: &[Occurrence],
     ) -> Option<Vec<ColumnRef>> {
-        let mut found = self.own(qualifier, name, schema, occurrences);
-        if qualifier.is_none()
-            && let Some(refs) = self.aliases.get(name)
-        {
-            found.get_or_insert_default().extend(refs.iter().cloned());
+        let outer = || self.parent?.resolve(qualifier, name, schema, occurrences);
+        let own = self.own(qualifier, name, schema, occurrences);
+        match self.aliases.get(name).filter(|_| qualifier.is_none()) {
+            None => own.or_else(outer),
+            // Where an alias does not count, the name means a column: here, or further out.
+            Some(alias) => {
+                let mut found = own.or_else(outer).unwrap_or_default();
+                found.extend(alias.iter().cloned());
+                Some(found)
+            }
         }
-        found.or_else(|| self.parent?.resolve(qualifier, name, schema, occurrences))
     }
 
     /// The same in this scope's own sources only.

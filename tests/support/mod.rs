@@ -1,6 +1,8 @@
 //! What the tests share: throw-away SQLite files, a bookshop schema, and a log of events.
 #![allow(dead_code)]
 
+pub mod gate;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

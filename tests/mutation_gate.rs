@@ -1,0 +1,104 @@
+//! Breaks one rule of the design at a time and shows that the tests notice: the referee on random
+//! schemas, or the one race in which the rule matters. What only shows in an interleaving inside
+//! the memory tier is in `src/interleavings.rs`, what only shows in the protocol's order in
+//! `protocol_model`.
+#![cfg(feature = "__mutation")]
+
+mod referee;
+mod scenarios;
+mod support;
+
+use sea_orm_cache::fault::{Fault, set};
+
+/// Seeds that the referee may use up for one broken rule.
+const SEEDS: std::ops::Range<u64> = 1..400;
+const PER_SEED: usize = 250;
+
+/// Rules that the referee's single task shows to be broken.
+const BY_REFEREE: &[Fault] = &[
+    Fault::WriterDropsWhole,
+    Fault::WriterDropsRow,
+    Fault::WriterDropsAnyRow,
+    Fault::WriterDropsAppear,
+    Fault::WriterDropsAppearPart,
+    Fault::WriterDropsAppearAny,
+    Fault::WriterDropsGone,
+    Fault::WriterDropsGonePart,
+    Fault::WriterDropsGoneAny,
+    Fault::WriterDropsColumn,
+    Fault::WriterDropsColumnPart,
+    Fault::WriterDropsColumnAny,
+    Fault::WriterDropsGuard,
+    Fault::WriterDropsAll,
+    Fault::ReaderDropsRow,
+    Fault::ReaderDropsAnyRow,
+    Fault::ReaderDropsAppear,
+    Fault::ReaderDropsGone,
+    Fault::ReaderDropsColumn,
+    Fault::ReaderDropsGuard,
+    Fault::ReuseVersions,
+    Fault::MissingIsEqual,
+    Fault::NoCascade,
+    Fault::NoTriggers,
+    Fault::NoGenerated,
+    Fault::CaseInsensitiveKeys,
+    Fault::NullableIsNull,
+    Fault::OffsetByRows,
+    Fault::CommitForgets,
+];
+
+fn by_referee(runtime: &tokio::runtime::Runtime) -> Option<String> {
+    for seed in SEEDS {
+        if let Err(stale) = runtime.block_on(referee::run_seed(seed, PER_SEED)) {
+            return Some(format!("referee, seed {seed}, operation {}", stale.operations.len()));
+        }
+    }
+    None
+}
+
+macro_rules! by_scenario {
+    ($runtime:ident, $missed:ident, $($fault:ident => $scenario:ident),* $(,)?) => {$(
+        set(Fault::$fault);
+        let outcome = $runtime.block_on(scenarios::$scenario());
+        set(Fault::None);
+        match outcome {
+            Err(stale) => println!("mutation {:?}: found by {}: {stale}", Fault::$fault, stringify!($scenario)),
+            Ok(()) => {
+                println!("mutation {:?}: MISSED by {}", Fault::$fault, stringify!($scenario));
+                $missed.push(Fault::$fault);
+            }
+        }
+    )*};
+}
+
+#[test]
+fn every_broken_rule_is_noticed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let mut missed = Vec::new();
+    for fault in BY_REFEREE {
+        set(*fault);
+        let found = by_referee(&runtime);
+        set(Fault::None);
+        match found {
+            Some(how) => println!("mutation {fault:?}: found by the {how}"),
+            None => {
+                println!("mutation {fault:?}: MISSED");
+                missed.push(*fault);
+            }
+        }
+    }
+    by_scenario!(runtime, missed,
+        NoOverlapCheck => write_to_a_shown_row_while_the_query_runs,
+        StampAfterSql => write_to_a_count_while_the_query_runs,
+        BumpBeforeCommit => fill_just_before_the_commit,
+        SavepointForgets => write_in_a_savepoint,
+        CommitForgets => fill_just_before_a_transactions_commit,
+        HitInTransaction => read_in_a_transaction_that_is_rolled_back,
+        CancelForgets => cancelled_write,
+        OldSchema => new_index_after_connect,
+        KeyIgnoresScope => one_scope_never_reads_anothers_entry,
+        KeyIgnoresValues => other_values_are_another_question,
+    );
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
+}

@@ -1,0 +1,227 @@
+//! The referee: random schemas, data, queries, writes and transactions on a real SQLite file.
+//! After every acknowledged operation each entry that answers must equal what the database says.
+#![allow(dead_code)]
+
+pub mod dump;
+pub mod operations;
+pub mod queries;
+pub mod schemas;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, TransactionTrait};
+use sea_orm_cache::prelude::*;
+use sea_orm_cache::{CachedTransaction, Capture};
+
+use crate::support::{File, TTL};
+use operations::{Operation, Step};
+use queries::Query;
+use schemas::Schema;
+
+/// How many queries are kept in the cache at any time.
+const POOL: usize = 10;
+
+/// What a run did.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    pub operations: u64,
+    pub hits: u64,
+    pub misses: u64,
+    pub refused: u64,
+}
+
+/// A stale answer, with everything that is needed to see it again.
+#[derive(Debug)]
+pub struct Stale {
+    pub seed: u64,
+    pub schema: Schema,
+    pub operations: Vec<Operation>,
+    pub query: Query,
+    pub cached: Vec<String>,
+    pub fresh: Vec<String>,
+}
+
+/// A database with the schema of one seed, behind a cache.
+pub struct Arena {
+    _file: File,
+    pub plain: DatabaseConnection,
+    pub db: CachedConnection,
+    pub cache: QueryCache,
+}
+
+impl Arena {
+    pub async fn new(schema: &Schema, capture: Capture, connections: u32) -> Self {
+        let file = File::new();
+        let plain = file.pool(connections).await;
+        for sql in &schema.statements {
+            plain.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        }
+        let cache = QueryCache::builder().capture(capture).max_bytes(8 << 20).build().await;
+        let cache = cache.expect("a cache");
+        let db = cache.connect(plain.clone()).await.expect("a connection");
+        Self { _file: file, plain, db, cache }
+    }
+
+    /// The answer through the cache, and whether an entry gave it.
+    pub async fn cached(&self, query: &Query) -> (Vec<String>, bool) {
+        let before = self.cache.stats().total.hits;
+        let rows = query.select().cached(TTL).all_shared(&self.db).await;
+        let rows = rows.unwrap_or_else(|e| panic!("{query:?}: {e}"));
+        let hit = self.cache.stats().total.hits > before;
+        (query.normalise(rows.iter().map(|row| row.id.0.clone()).collect()), hit)
+    }
+
+    pub async fn fresh(&self, query: &Query) -> Vec<String> {
+        let rows =
+            query.select().all(&self.plain).await.unwrap_or_else(|e| panic!("{query:?}: {e}"));
+        query.normalise(rows.into_iter().map(|row| row.id.0).collect())
+    }
+
+    /// Runs one operation. An error of the database (a constraint, say) is an outcome like any.
+    pub async fn run(&self, operation: &Operation) -> Result<(), DbErr> {
+        match operation {
+            Operation::Single(statement) => {
+                let _ = send(&self.db, statement).await;
+            }
+            Operation::Transaction { steps, commit, immediate } => {
+                let options = sea_orm::TransactionOptions {
+                    sqlite_transaction_mode: immediate
+                        .then_some(sea_orm::SqliteTransactionMode::Immediate),
+                    ..Default::default()
+                };
+                let transaction = self.db.begin_with_options(options).await?;
+                self.steps(&transaction, steps).await?;
+                if *commit { transaction.commit().await? } else { transaction.rollback().await? }
+            }
+        }
+        Ok(())
+    }
+
+    async fn steps(&self, transaction: &CachedTransaction, steps: &[Step]) -> Result<(), DbErr> {
+        for step in steps {
+            match step {
+                Step::Statement(statement) => {
+                    let _ = send(transaction, statement).await;
+                }
+                Step::Read(query) => {
+                    // Neither hits nor fills: it may see what nobody else does.
+                    let _ = query.select().cached(TTL).all(transaction).await;
+                }
+                Step::Savepoint { steps, commit } => {
+                    let nested = transaction.begin().await?;
+                    Box::pin(self.steps(&nested, steps)).await?;
+                    if *commit { nested.commit().await? } else { nested.rollback().await? }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sends a statement in one of the ways that SeaORM does.
+async fn send(conn: &impl ConnectionTrait, write: &operations::Write) -> Result<(), DbErr> {
+    use operations::Via;
+    let statement = || {
+        let backend = conn.get_database_backend();
+        Statement::from_sql_and_values(backend, &write.sql, write.values.clone())
+    };
+    match write.via {
+        Via::Execute => conn.execute_raw(statement()).await.map(drop),
+        Via::QueryOne => conn.query_one_raw(statement()).await.map(drop),
+        Via::QueryAll => conn.query_all_raw(statement()).await.map(drop),
+        Via::Text => conn.execute_unprepared(&write.sql).await.map(drop),
+    }
+}
+
+/// One seed: a random schema and `operations` random operations on it, checked after each one.
+pub async fn run_seed(seed: u64, operations: usize) -> Result<Tally, Box<Stale>> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let schema = Schema::random(&mut rng);
+    let capture = [Capture::Auto, Capture::Auto, Capture::Always, Capture::Never][rng.usize(0..4)];
+    let arena = Arena::new(&schema, capture, 2).await;
+    let mut pool: Vec<Query> = Vec::new();
+    let mut done: Vec<Operation> = Vec::new();
+    let mut tally = Tally::default();
+    for _ in 0..operations {
+        while pool.len() < POOL {
+            let query = Query::random(&mut rng, &schema);
+            arena.cached(&query).await;
+            pool.push(query);
+        }
+        let operation = Operation::random(&mut rng, &schema);
+        done.push(operation);
+        let last = done.last().expect("just pushed");
+        arena.run(last).await.unwrap_or_else(|e| panic!("seed {seed}: {last:?}: {e}"));
+        tally.operations += 1;
+        for query in &pool {
+            let (cached, hit) = arena.cached(query).await;
+            let fresh = if hit { arena.fresh(query).await } else { continue };
+            if cached != fresh {
+                let (query, operations) = (query.clone(), done);
+                return Err(Box::new(Stale { seed, schema, operations, query, cached, fresh }));
+            }
+        }
+        if rng.u8(0..10) == 0 {
+            pool.swap_remove(rng.usize(0..pool.len()));
+        }
+    }
+    let stats = arena.cache.stats().total;
+    (tally.hits, tally.misses, tally.refused) = (stats.hits, stats.misses, stats.refused);
+    Ok(tally)
+}
+
+impl Stale {
+    /// Leaves out operations as long as the answer stays stale.
+    pub async fn shrink(mut self) -> Self {
+        let mut size = self.operations.len().div_ceil(2);
+        let mut attempts = 0;
+        while size > 0 && attempts < 400 {
+            let mut at = 0;
+            while at < self.operations.len() && attempts < 400 {
+                let mut fewer = self.operations.clone();
+                fewer.drain(at..(at + size).min(fewer.len()));
+                attempts += 1;
+                match self.replay(&fewer).await {
+                    Some((cached, fresh)) => {
+                        (self.operations, self.cached, self.fresh) = (fewer, cached, fresh);
+                    }
+                    None => at += size,
+                }
+            }
+            size /= 2;
+        }
+        self
+    }
+
+    /// The stale and the fresh answer, if these operations still make the query's entry stale.
+    async fn replay(&self, operations: &[Operation]) -> Option<(Vec<String>, Vec<String>)> {
+        for capture in [Capture::Auto, Capture::Always, Capture::Never] {
+            let arena = Arena::new(&self.schema, capture, 2).await;
+            arena.cached(&self.query).await;
+            for operation in operations {
+                arena.run(operation).await.ok()?;
+                let (cached, hit) = arena.cached(&self.query).await;
+                if hit {
+                    let fresh = arena.fresh(&self.query).await;
+                    if cached != fresh {
+                        return Some((cached, fresh));
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+impl std::fmt::Display for Stale {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "-- STALE, seed {}. The schema:", self.seed)?;
+        for sql in &self.schema.statements {
+            writeln!(f, "{};", sql.trim())?;
+        }
+        writeln!(f, "-- The query, cached from the start:\n{:?}", self.query)?;
+        writeln!(f, "-- The operations:")?;
+        for operation in &self.operations {
+            writeln!(f, "{operation:?}")?;
+        }
+        writeln!(f, "-- cached: {:?}\n-- fresh:  {:?}", self.cached, self.fresh)
+    }
+}
