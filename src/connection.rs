@@ -142,7 +142,7 @@ where
             Call::Text(sql) => Call::Text(sql),
         };
         let (inner, database) = (self.inner.clone(), self.database.clone());
-        RunToEnd::new(&self.database.runtime, autocommit(inner, database, owned, want)).await
+        RunToEnd::new(&self.database, autocommit(inner, database, owned, want)).await
     }
 
     /// A typed statement can't outlive its caller. In a transaction of its own it need not: if the

@@ -37,7 +37,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) struct Database {
     pub(crate) engine: Arc<Engine>,
     pub(crate) backend: DbBackend,
-    pub(crate) runtime: Handle,
+    runtime: Handle,
     /// The wrapped connection only takes typed statements (SeaORM's `RestrictedConnection`).
     pub(crate) typed_only: bool,
     /// The digest's first input: everything that all of this database's keys share.
@@ -98,6 +98,22 @@ where
             };
             conn.begin_with_options(options).await?.rollback().await
         })
+    }
+}
+
+/// Counts one piece of work in the background while it lives.
+struct Underway(Arc<Engine>);
+
+impl Underway {
+    fn new(engine: &Arc<Engine>) -> Self {
+        engine.stats.background.fetch_add(1, Ordering::SeqCst);
+        Self(engine.clone())
+    }
+}
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.stats.background.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -277,13 +293,22 @@ impl Database {
         }
     }
 
+    /// Does something in the background.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let underway = Underway::new(&self.engine);
+        self.runtime.spawn(async move {
+            work.await;
+            drop(underway);
+        });
+    }
+
     /// Waits, in the background, until the outcome of a write is certain; then bumps again and
     /// lets its tables be cached as before.
     pub(crate) fn settle(self: &Arc<Self>, bump: Bump) {
         // A busy database is asked again; each attempt waits for the lock as long as it is set to.
         const ATTEMPTS: usize = 20;
         let database = self.clone();
-        self.runtime.spawn(async move {
+        self.spawn(async move {
             for _ in 0..ATTEMPTS {
                 if database.root.barrier().await.is_ok() {
                     database.engine.bump(&bump, || Cause::Doubt);

@@ -35,18 +35,12 @@ pub(crate) struct ByRows {
     key: Vec<(OutputColumn, KeyClass)>,
     /// The WHERE fixes the primary key, so a row that is found is the only one.
     by_key: bool,
+    /// `T:pk=*`, on which every result depends that shows rows by key.
+    any_row: Tag,
     /// Tags if the rows are few: what else could enter the result.
     pub(crate) members: Vec<Tag>,
     /// Tags if the rows are too many.
     pub(crate) columns: Vec<Tag>,
-}
-
-/// Which of the tags of a [`ByRows`] apply to one result.
-#[derive(Debug, Default)]
-pub(crate) struct Chosen {
-    pub(crate) members: bool,
-    pub(crate) columns: bool,
-    pub(crate) rows: Vec<Tag>,
 }
 
 impl Plan {
@@ -104,7 +98,8 @@ impl Plan {
         let Some(key) = key else {
             return columns.into_iter().for_each(|tag| self.add(tag));
         };
-        members.push(Tag::Row(table.name.clone(), None));
+        let any_row = Tag::Row(table.name.clone(), None);
+        members.push(any_row.clone());
         members.retain(|tag| !dropped_by_reader(tag));
         columns.retain(|tag| !dropped_by_reader(tag));
         let fixed = |column: &Column| {
@@ -114,24 +109,20 @@ impl Plan {
             })
         };
         let by_key = !of.nullable && table.primary_key().all(fixed);
-        self.rows.push(ByRows { table: table.name.clone(), key, by_key, members, columns });
+        let table = table.name.clone();
+        self.rows.push(ByRows { table, key, by_key, any_row, members, columns });
     }
 }
 
 impl ByRows {
-    /// `T:pk=*`, on which every result depends that shows rows by key.
-    pub(crate) fn any_row(&self) -> Tag {
-        Tag::Row(self.table.clone(), None)
-    }
-
-    /// Which tags apply to this result.
+    /// The tags that apply to this result.
     ///
     /// # Errors
     ///
     /// [`Reason::UnexpectedShape`] if the rows do not carry the keys where they should.
-    pub(crate) fn choose(&self, rows: &[QueryResult]) -> Result<Chosen, Reason> {
+    pub(crate) fn choose(&self, rows: &[QueryResult]) -> Result<Vec<Tag>, Reason> {
         if rows.len() > MAX_ROWS {
-            return Ok(Chosen { columns: true, ..Chosen::default() });
+            return Ok(self.columns.clone());
         }
         if let Some(first) = rows.first() {
             let names = first.column_names();
@@ -142,19 +133,25 @@ impl ByRows {
                 return Err(Reason::UnexpectedShape);
             }
         }
-        let mut tags = Vec::with_capacity(rows.len());
+        let mut shown = Vec::with_capacity(rows.len());
         for row in rows {
             let key: Option<Vec<KeyValue>> =
                 self.key.iter().map(|(column, class)| read(row, column.index, *class)).collect();
             let key = key.ok_or(Reason::UnexpectedShape)?;
             // A key of NULL is a row that an outer join did not find, or (SQLite) one without key.
             let tag = Tag::Row(self.table.clone(), Some(key));
-            if !tags.contains(&tag) && !dropped_by_reader(&tag) {
-                tags.push(tag);
+            if !shown.contains(&tag) && !dropped_by_reader(&tag) {
+                shown.push(tag);
             }
         }
-        let found = self.by_key && !tags.is_empty();
-        Ok(Chosen { members: !found, columns: false, rows: tags })
+        let mut tags = if self.by_key && !shown.is_empty() {
+            vec![self.any_row.clone()]
+        } else {
+            self.members.clone()
+        };
+        tags.append(&mut shown);
+        tags.retain(|tag| !dropped_by_reader(tag));
+        Ok(tags)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::runtime::Handle;
+use crate::database::Database;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -13,12 +14,15 @@ type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) struct RunToEnd<T: Send + 'static> {
     future: Option<Boxed<T>>,
     started: bool,
-    runtime: Handle,
+    database: Arc<Database>,
 }
 
 impl<T: Send + 'static> RunToEnd<T> {
-    pub(crate) fn new(runtime: &Handle, future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { future: Some(Box::pin(future)), started: false, runtime: runtime.clone() }
+    pub(crate) fn new(
+        database: &Arc<Database>,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Self {
+        Self { future: Some(Box::pin(future)), started: false, database: database.clone() }
     }
 }
 
@@ -43,7 +47,7 @@ impl<T: Send + 'static> Drop for RunToEnd<T> {
     fn drop(&mut self) {
         let forget = crate::fault::broken(crate::fault::Fault::CancelForgets);
         if let Some(future) = self.future.take().filter(|_| self.started && !forget) {
-            self.runtime.spawn(future);
+            self.database.spawn(async move { drop(future.await) });
         }
     }
 }

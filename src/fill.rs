@@ -2,11 +2,14 @@
 //!
 //! The order of steps is the protocol whose every variation was found stale by exploring all
 //! interleavings (`tests/protocol_model`):
-//! 1. versions of all tags known before the SQL, and the state of every table's guard;
+//! 1. the state of every table's guard, and versions of the tags that apply to any result;
 //! 2. the SQL, outside any transaction;
-//! 3. versions of the row tags, known only now;
+//! 3. versions of the tags that depend on the result: its rows, and what else could enter it;
 //! 4. the guards again: a bump in between that touched one of the entry's tags refuses the fill;
 //! 5. the entry is stored with the versions from 1 and 3.
+//!
+//! Step 3 may come after the SQL because a guard's record names every tag of its write, and is
+//! written before any of them is bumped: a bump that step 3 came too late for is seen by step 4.
 
 use std::any::{Any, type_name};
 use std::sync::Arc;
@@ -17,7 +20,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 
 use crate::cache::Engine;
 use crate::database::{Database, Understanding};
-use crate::depend::{ByRows, Chosen, Plan};
+use crate::depend::Plan;
 use crate::event::{Event, Reason};
 use crate::execute::{Call, Want};
 use crate::fault::{Fault, broken};
@@ -229,32 +232,21 @@ struct Before {
     plan: Plan,
     marks: Vec<Mark>,
     tags: Tags,
-    /// For each of the plan's tables that are shown by row: the stamps of each possible choice.
-    choices: Vec<[Tags; 3]>,
     raw_state: usize,
 }
 
 /// Tags with their versions.
-#[derive(Default)]
 struct Tags {
     ids: Vec<TagId>,
     stamps: Stamps,
 }
 
 impl Tags {
-    fn take<'t>(
-        engine: &Engine,
-        mut stamps: Stamps,
-        tags: impl IntoIterator<Item = &'t Tag>,
-    ) -> Self {
-        let ids: Vec<TagId> = tags.into_iter().map(Tag::id).collect();
-        ids.iter().for_each(|id| engine.versions.stamp(*id, &mut stamps));
-        Self { ids, stamps }
-    }
-
-    fn extend(&mut self, other: &Self) {
-        self.ids.extend(&other.ids);
-        self.stamps.extend(&other.stamps);
+    fn add<'t>(&mut self, engine: &Engine, tags: impl IntoIterator<Item = &'t Tag>) {
+        for id in tags.into_iter().map(Tag::id) {
+            engine.versions.stamp(id, &mut self.stamps);
+            self.ids.push(id);
+        }
     }
 }
 
@@ -304,16 +296,9 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
         let engine = self.engine();
         let marks = plan.tables.iter().map(|table| engine.versions.mark(table)).collect();
         let user: Vec<_> = self.read.options.tags.iter().cloned().map(Tag::User).collect();
-        let tags = Tags::take(engine, start, plan.always.iter().chain(&user));
-        let choices = self.choices(&plan);
-        Ok(Before { plan, marks, tags, choices, raw_state })
-    }
-
-    fn choices(&self, plan: &Plan) -> Vec<[Tags; 3]> {
-        let take = |tags: &[Tag]| Tags::take(self.engine(), Stamps::default(), tags);
-        let of =
-            |rows: &ByRows| [take(&rows.members), take(&rows.columns), take(&[rows.any_row()])];
-        plan.rows.iter().map(of).collect()
+        let mut tags = Tags { ids: Vec::new(), stamps: start };
+        tags.add(engine, plan.always.iter().chain(&user));
+        Ok(Before { plan, marks, tags, raw_state })
     }
 
     /// Steps 3 to 5.
@@ -329,23 +314,15 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
             before = self.stamped_again(before);
         }
         let mut chosen = Vec::new();
-        for (by_rows, [members, columns, any]) in before.plan.rows.iter().zip(&before.choices) {
-            let choice = by_rows.choose(rows)?;
-            if choice.columns {
-                before.tags.extend(columns);
-            } else if choice.members {
-                before.tags.extend(members);
-            } else {
-                before.tags.extend(any);
-            }
-            before.tags.extend(&Tags::take(engine, Stamps::default(), &choice.rows));
-            chosen.push(choice);
+        for by_rows in &before.plan.rows {
+            chosen.extend(by_rows.choose(rows)?);
         }
+        before.tags.add(engine, &chosen);
         engine.versions.check(&before.marks, &before.tags.ids)?;
         if self.read.database.raw_state()? != before.raw_state {
             return Err(Reason::RawTransaction);
         }
-        let stamps = before.tags.stamps.clone().shrink();
+        let stamps = before.tags.stamps.shrink();
         let bytes = bytes + stamps.bytes() + ENTRY_OVERHEAD;
         if bytes > engine.store.max_entry_bytes() {
             return Err(Reason::TooLarge { bytes });
@@ -361,7 +338,7 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
         });
         engine.store.insert(entry.clone());
         count(&self.counters.fills);
-        engine.tell_fill(&entry, || all_tags(&before.plan, &chosen, &self.read.options.tags));
+        engine.tell_fill(&entry, || all_tags(&before.plan, chosen, &self.read.options.tags));
         Ok(entry)
     }
 
@@ -369,28 +346,16 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
     fn stamped_again(&self, before: Before) -> Before {
         let engine = self.engine();
         let marks = before.plan.tables.iter().map(|table| engine.versions.mark(table)).collect();
-        let tags = Tags::take(engine, engine.versions.start(), &before.plan.always);
-        let choices = self.choices(&before.plan);
-        Before { marks, tags, choices, ..before }
+        let mut tags = Tags { ids: Vec::new(), stamps: engine.versions.start() };
+        tags.add(engine, &before.plan.always);
+        Before { marks, tags, ..before }
     }
 }
 
 /// What an entry depends on, for an event.
-fn all_tags(plan: &Plan, chosen: &[Chosen], user: &[Arc<str>]) -> Vec<Tag> {
-    let mut tags = vec![Tag::All];
-    tags.extend(plan.always.iter().cloned());
-    for (rows, choice) in plan.rows.iter().zip(chosen) {
-        if choice.columns {
-            tags.extend(rows.columns.iter().cloned());
-        } else if choice.members {
-            tags.extend(rows.members.iter().cloned());
-        } else {
-            tags.push(rows.any_row());
-        }
-        tags.extend(choice.rows.iter().cloned());
-    }
-    tags.extend(user.iter().cloned().map(Tag::User));
-    tags
+fn all_tags(plan: &Plan, chosen: Vec<Tag>, user: &[Arc<str>]) -> Vec<Tag> {
+    let user = user.iter().cloned().map(Tag::User);
+    [Tag::All].into_iter().chain(plan.always.iter().cloned()).chain(chosen).chain(user).collect()
 }
 
 impl Engine {

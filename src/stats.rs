@@ -25,6 +25,8 @@ pub(crate) struct Registry {
     tables: RwLock<BTreeMap<Arc<str>, Arc<Counters>>>,
     pub(crate) bumps: AtomicU64,
     pub(crate) captures: AtomicU64,
+    /// Pieces of work that go on without a caller.
+    pub(crate) background: AtomicU64,
 }
 
 /// What a cache did since it was built.
@@ -46,6 +48,8 @@ pub struct Stats {
     pub bumps: u64,
     /// How often the rows of a write were read before it.
     pub captures: u64,
+    /// Writes that are being finished now although their callers went away.
+    pub background: u64,
     /// Entries in memory, the invalid ones that were not replaced yet included.
     pub entries: usize,
     /// What these count against the budget, in bytes.
@@ -101,6 +105,7 @@ impl Registry {
         let mut stats = Stats {
             bumps: self.bumps.load(Relaxed),
             captures: self.captures.load(Relaxed),
+            background: self.background.load(std::sync::atomic::Ordering::SeqCst),
             entries,
             bytes,
             ..Stats::default()

@@ -204,8 +204,7 @@ where
         if changes.bump.is_empty() && changes.ddl.is_none() {
             return inner.commit().await;
         }
-        let runtime = database.runtime.clone();
-        RunToEnd::new(&runtime, commit_and_bump(inner, database, changes)).await
+        RunToEnd::new(&database.clone(), commit_and_bump(inner, database, changes)).await
     }
 
     /// Rolls back; nothing is bumped.

@@ -239,12 +239,6 @@ impl Stamps {
         self.words.push(word);
     }
 
-    /// Adds the tags of `other`, which was started no later.
-    pub(crate) fn extend(&mut self, other: &Self) {
-        self.ways.extend(&other.ways);
-        self.words.extend(&other.words);
-    }
-
     /// The same in as little memory as it takes.
     pub(crate) fn shrink(mut self) -> Self {
         self.ways.shrink_to_fit();

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Alias, SelectStatement};
+use sea_orm::sea_query::{Alias, ExprTrait, SelectStatement};
 use sea_orm::{ConnectionTrait, DbBackend, QueryOrder, QueryTrait, Statement};
 use sea_orm_cache::prelude::*;
 use support::*;

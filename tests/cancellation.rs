@@ -27,11 +27,15 @@ async fn polled(mut future: Pin<Box<dyn Future<Output = ()> + Send + '_>>, times
     .await
 }
 
-/// Lets what goes on in the background come to its end.
-async fn quiet() {
-    for _ in 0..300 {
-        tokio::task::yield_now().await;
-    }
+/// Waits until everything that goes on in the background has come to its end.
+async fn quiet(stage: &Stage) {
+    let over = async {
+        while stage.cache.stats().background > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, over).await.expect("the background ends");
 }
 
 type Work = for<'a> fn(&'a CachedConnection<Gate>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -44,10 +48,9 @@ async fn at_every_await(work: Work) {
         stage.check().await.expect("fresh");
         stage.gate.yields();
         ended = polled(work(&stage.db), times).await;
-        quiet().await;
-        // The writer's lock is free again, so whatever was under way is over.
+        quiet(&stage).await;
+        // What the driver was still told to do (a rollback, say) is over when the lock is free.
         stage.plain.execute_unprepared("BEGIN IMMEDIATE; COMMIT").await.expect("the lock");
-        quiet().await;
         stage.check().await.unwrap_or_else(|stale| panic!("dropped after {times} polls: {stale}"));
         let again = tokio::time::timeout(std::time::Duration::from_secs(30), stage.books()).await;
         again.expect("nobody hangs");
@@ -93,7 +96,7 @@ async fn a_fill_dropped_at_any_await_strands_nobody() {
     at_every_await(|db| {
         Box::pin(async {
             db.cache().invalidate_all();
-            futures_util::join!(books(db), books(db), reviews(db));
+            tokio::join!(books(db), books(db), reviews(db));
         })
     })
     .await;
@@ -142,7 +145,7 @@ async fn a_write_that_panics_in_the_driver_leaves_nothing_stale() {
 async fn a_write_that_was_never_polled_is_never_sent() {
     let stage = Stage::new().await;
     drop(Box::pin(stage.db.execute_unprepared("DELETE FROM book")));
-    quiet().await;
+    quiet(&stage).await;
     assert_eq!(book_count(&stage).await, 5);
 }
 

@@ -3,6 +3,7 @@
 mod support;
 
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{IntoActiveModel, QueryOrder, QuerySelect, Set};
 use sea_orm_cache::Capture;
 use sea_orm_cache::prelude::*;

@@ -203,7 +203,7 @@ async fn a_write_bumps_what_it_may_change() {
         ),
         (
             "REPLACE INTO review (id, book_id, rating) VALUES (1, 2, 3)",
-            "review! review+ review+book_id=* review+id=1 review- review-book_id=* review-id=1 review:pk=1",
+            "review! review+ review+book_id=2 review+id=1 review- review-book_id=* review-id=1 review:pk=1",
         ),
         (
             "UPDATE author SET name = 'x' WHERE id = 2",

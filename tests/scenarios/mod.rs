@@ -167,7 +167,7 @@ pub async fn cancelled_write() -> Result<(), String> {
     done.notified().await;
     task.abort();
     let _ = task.await;
-    for _ in 0..100 {
+    while stage.cache.stats().background > 0 {
         tokio::task::yield_now().await;
     }
     stage.check().await
