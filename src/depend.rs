@@ -102,10 +102,11 @@ impl Plan {
         members.push(any_row.clone());
         members.retain(|tag| !dropped_by_reader(tag));
         columns.retain(|tag| !dropped_by_reader(tag));
+        // SQLite lets a primary key be NULL, in any number of rows.
+        let one = |found: Option<Vec<KeyValue>>| matches!(found.as_deref(), Some([value]) if *value != KeyValue::Null);
         let fixed = |column: &Column| {
             of.slices.iter().any(|equality| {
-                equality.column == column.name
-                    && matches!(values_of(equality, values, column).as_deref(), Some([_]))
+                equality.column == column.name && one(values_of(equality, values, column))
             })
         };
         let by_key = !of.nullable && table.primary_key().all(fixed);

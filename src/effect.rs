@@ -215,9 +215,12 @@ impl Context<'_> {
         if key.is_empty() || key.iter().any(|name| columns.contains(name)) {
             return None;
         }
-        returned?.iter().find(|after| {
-            key.iter().all(|name| after.get(name).is_some() && after.get(name) == before.get(name))
-        })
+        // A primary key of NULL (SQLite) is not unique.
+        let same = |after: &&Image, name: &Name| match after.get(name) {
+            None | Some(KeyValue::Null) => false,
+            known => known == before.get(name),
+        };
+        returned?.iter().find(|after| key.iter().all(|name| same(after, name)))
     }
 
     /// The row before the write: what RETURNING shows, less the columns that were set, and what

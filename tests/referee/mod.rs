@@ -191,6 +191,26 @@ impl Stale {
         self
     }
 
+    /// A case of its own: this query is cached, these operations follow.
+    pub fn case(schema: &[&str], query: &str, operations: Vec<Operation>) -> Self {
+        let statements = schema.iter().map(|sql| (*sql).to_owned()).collect();
+        Self {
+            seed: 0,
+            schema: Schema { statements, composite: false, has_view: false, unique_b: false },
+            operations,
+            query: Query { sql: query.to_owned(), values: Vec::new(), ordered: false },
+            cached: Vec::new(),
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Panics if the query's entry is stale after any of the operations.
+    pub async fn must_not_happen(self) {
+        if let Some((cached, fresh)) = self.replay(&self.operations).await {
+            panic!("{}", Self { cached, fresh, ..self });
+        }
+    }
+
     /// The stale and the fresh answer, if these operations still make the query's entry stale.
     async fn replay(&self, operations: &[Operation]) -> Option<(Vec<String>, Vec<String>)> {
         for capture in [Capture::Auto, Capture::Always, Capture::Never] {

@@ -96,11 +96,18 @@ fn filter(rng: &mut Rng, table: &str) -> String {
 }
 
 impl Write {
+    /// One statement without parameters.
+    pub fn new(sql: &str, via: Via) -> Self {
+        Self { sql: sql.to_owned(), values: Vec::new(), via }
+    }
+
     pub fn random(rng: &mut Rng, schema: &Schema) -> Self {
         let sql = Self::sql(rng, schema);
         let returning = ["", "", " RETURNING *", " RETURNING id"][rng.usize(0..4)];
         let via = [Via::Execute, Via::QueryOne, Via::QueryAll, Via::Text][rng.usize(0..4)];
-        let mut write = Self { sql: sql + returning, values: Vec::new(), via };
+        let plain = sql.contains("INDEX") || sql.contains(" IS ");
+        let sql = if plain { sql } else { sql + returning };
+        let mut write = Self { sql, values: Vec::new(), via };
         if !matches!(via, Via::Text) && rng.bool() {
             write.bind(rng);
         }
@@ -137,7 +144,7 @@ impl Write {
         let column = settable(rng, table);
         let new = new_value(rng, column);
         let id = rng.i64(1..=IDS + 2);
-        match rng.u8(0..24) {
+        match rng.u8(0..28) {
             0..3 => Self::insert(rng, table, "INSERT", id),
             3 => {
                 let second = Self::row(rng, table, "NULL");
@@ -174,6 +181,14 @@ impl Write {
                 rng.i64(1..=4)
             ),
             20 => format!("DELETE FROM {table} WHERE {}", filter(rng, table)),
+            // Row ids are not in the catalog.
+            21 if rng.bool() => {
+                format!("UPDATE t SET rowid = {} WHERE id = {id}", rng.i64(1..=IDS + 4))
+            }
+            // SQLite understands this, we do not.
+            22 if rng.bool() => format!("UPDATE {table} SET {column} = {new} WHERE id IS {id}"),
+            23 if rng.u8(0..6) == 0 => "CREATE INDEX IF NOT EXISTS late ON t (b, s)".into(),
+            24 if rng.u8(0..6) == 0 => "DROP INDEX IF EXISTS late".into(),
             _ => format!("DELETE FROM {table} WHERE id = {id}"),
         }
     }
