@@ -203,7 +203,7 @@ fn slice(of: &Occurrence, table: &Table, values: &[Value]) -> Option<(Name, Vec<
         let nullable = of.nullable && !broken(Fault::NullableIsNull);
         let found = values_of(equality, values, column)?;
         let fits = found.len() <= MAX_IN_VALUES && !(nullable && found.contains(&KeyValue::Null));
-        fits.then(|| (column, found))
+        fits.then_some((column, found))
     });
     let (column, mut found) = usable.min_by_key(|(column, found)| {
         (found.len(), !table.primary_key().any(|primary| primary.name == column.name))

@@ -134,7 +134,9 @@ impl Context<'_> {
             };
             match values.as_slice() {
                 [only] => base.set(&column.name, Some(only.clone())),
-                _ if list.is_none() || self.table.is_primary_key(&[column.name.clone()]) => {
+                _ if list.is_none()
+                    || self.table.is_primary_key(std::slice::from_ref(&column.name)) =>
+                {
                     list = Some((&column.name, values));
                 }
                 _ => {}

@@ -33,7 +33,6 @@ pub enum Fault {
     RowTagsBeforeGuard,
     BumpBeforeCommit,
     StampAfterSql,
-    JoinWithoutRevalidation,
     ReuseVersions,
     MissingIsEqual,
     NoCascade,

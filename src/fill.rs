@@ -178,8 +178,7 @@ impl<C: ConnectionTrait> Read<'_, C> {
                             continue;
                         };
                         // Its load may have begun before a write that we must see.
-                        let valid = engine.versions.hold(&entry.stamps);
-                        if (valid || broken(Fault::JoinWithoutRevalidation))
+                        if engine.versions.hold(&entry.stamps)
                             && let Ok(value) = entry.value.clone().downcast::<T>()
                         {
                             return Ok(value);

@@ -50,7 +50,9 @@ pub use error::Error;
 pub use event::{Cause, Event, Observer, Reason};
 pub use explain::Explanation;
 pub use key::{Family, Key};
-pub use select::{CacheSource, CachedExt, CachedPaginator, CachedSelect, ItemsAndPages};
+pub use select::{
+    CacheSource, CachedExt, CachedPaginator, CachedSelect, ItemsAndPages, PageStream,
+};
 pub use stats::{EntityStats, Stats};
 #[cfg(feature = "stream")]
 pub use stream::CachedStream;

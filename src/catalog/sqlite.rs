@@ -159,7 +159,7 @@ fn mentions_collation(sql: &str) -> bool {
 /// Only BINARY text has one spelling for each value.
 fn apply_collations(table: &mut Table, sql: &str) {
     let Some(Parsed::CreateTable(create)) = create_table_statement(sql, Dialect::Sqlite) else {
-        return table.columns.iter_mut().for_each(|column| spell_loosely(column));
+        return table.columns.iter_mut().for_each(spell_loosely);
     };
     for definition in &create.columns {
         let collates = definition.options.iter().any(|option| match &option.option {

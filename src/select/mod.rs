@@ -12,7 +12,7 @@ use sea_orm::{
     SelectExt,
 };
 
-pub use paginate::{CachedPaginator, ItemsAndPages};
+pub use paginate::{CachedPaginator, ItemsAndPages, PageStream};
 pub use source::CacheSource;
 
 use crate::fill::{Decode, Decoded, Mode, Options, Read};

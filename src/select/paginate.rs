@@ -27,6 +27,9 @@ pub struct CachedPaginator<'db, D, E> {
     entity: PhantomData<fn() -> E>,
 }
 
+/// Pages as a stream; see [`CachedPaginator::into_stream`].
+pub type PageStream<'db, M> = Pin<Box<dyn Stream<Item = Result<Vec<M>, DbErr>> + Send + 'db>>;
+
 /// How many rows and pages a select has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemsAndPages {
@@ -134,9 +137,7 @@ where
     }
 
     /// The pages from the current one on, as a stream.
-    pub fn into_stream(
-        self,
-    ) -> Pin<Box<dyn Stream<Item = Result<Vec<E::Model>, DbErr>> + Send + 'db>>
+    pub fn into_stream(self) -> PageStream<'db, E::Model>
     where
         E: 'db,
     {

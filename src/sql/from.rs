@@ -76,12 +76,12 @@ impl<'q> Walker<'_> {
             }
             JoinOperator::Right(c) | JoinOperator::RightOuter(c) => {
                 joined.unbounded = true;
-                self.make_nullable(&joined.occurrences[..left].to_vec());
+                self.make_nullable(&joined.occurrences[..left]);
                 (c, Bounds::Only(Vec::new()))
             }
             JoinOperator::FullOuter(c) => {
                 joined.unbounded = true;
-                self.make_nullable(&joined.occurrences.clone());
+                self.make_nullable(&joined.occurrences);
                 (c, Bounds::Only(Vec::new()))
             }
             _ => return self.not_understood("this kind of join"),

@@ -136,7 +136,8 @@ fn temporary_name(tokens: &[Token], dialect: Dialect, word: impl Fn(usize) -> St
         at += 3;
     }
     let qualified = tokens.get(at + 1) == Some(&Token::Period);
-    if !declared && !(qualified && matches!(word(at).as_str(), "temp" | "temporary")) {
+    let in_temp = qualified && matches!(word(at).as_str(), "temp" | "temporary");
+    if !declared && !in_temp {
         return Vec::new();
     }
     if object == "trigger" {
