@@ -231,7 +231,7 @@ impl QueryCache {
 
     /// What a query would depend on, or why it would not be cached; for a write, what it would
     /// bump. Consults the catalog of a database of this backend that was connected; without one
-    /// it says that nothing is known.
+    /// a write bumps everything.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {

@@ -122,6 +122,11 @@ impl Understanding {
         Self { schema, dialect, texts: Cache::new(MAX_TEXTS) }
     }
 
+    /// What can be said without a catalog.
+    pub(crate) fn unknown(backend: DbBackend) -> Self {
+        Self::new(Schema::default(), backend.into())
+    }
+
     pub(crate) fn analyze(&self, sql: &str) -> Arc<Analysis> {
         if let Some(known) = self.texts.get(sql) {
             return known;
@@ -153,7 +158,7 @@ impl Database {
             Dialect::Postgres => 1,
             Dialect::MySql => 2,
         }]);
-        let unknown = Understanding::new(Schema::default(), backend.into());
+        let unknown = Understanding::unknown(backend);
         Self {
             engine,
             backend,

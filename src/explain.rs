@@ -36,10 +36,8 @@ enum Meaning {
 
 impl Explanation {
     pub(crate) fn new(statement: &Statement, understanding: Option<Arc<Understanding>>) -> Self {
-        let meaning = match understanding {
-            None => Meaning::Everything("no database of this backend is connected".into()),
-            Some(understanding) => meaning(statement, &understanding),
-        };
+        let unknown = || Arc::new(Understanding::unknown(statement.db_backend));
+        let meaning = meaning(statement, &understanding.unwrap_or_else(unknown));
         Self { sql: statement.sql.clone(), meaning }
     }
 

@@ -58,7 +58,7 @@ impl<'a> Writer<'a> {
 
     pub(super) fn statement(&self, statement: &Statement) -> Result<Vec<WriteFacts>, Opaque> {
         if !self.schema.known {
-            return Err("the catalog could not be read".into());
+            return Err("nothing is known of the schema".into());
         }
         if self.schema.shadowed.contains(ANY_TABLE) {
             return Err("a temporary trigger may fire".into());
