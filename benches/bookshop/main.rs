@@ -101,9 +101,10 @@ impl Run {
         match operation {
             Operation::Read(query) => self.read(now, query).await,
             Operation::Write(write) => {
-                // Taking turns, so that none is always the one with the warm cache lines.
+                // In every order, so that none always finds the machine as another one left it.
                 let count = self.shops.len();
                 for turn in 0..count {
+                    let turn = if now / 3 % 2 == 0 { turn } else { count - 1 - turn };
                     self.shops[(turn + now as usize) % count].0.write(write).await?;
                 }
                 self.rivals.iter_mut().for_each(|(rival, _)| rival.write(write));

@@ -57,7 +57,7 @@ fn render_and_hash(select: Select<book::Entity>) -> [u8; 32] {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+    let runtime = Runtime::new()?;
     let (plain, db) = runtime.block_on(open())?;
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(500))
@@ -121,7 +121,11 @@ fn hit_beside_hash(db: &CachedConnection) {
         let selects = vec![by_author(7); ROUND];
         let hit = nanos(|| selects.into_iter().for_each(|s| drop(black_box(hit(s, db)))));
         let selects = vec![by_author(7); ROUND];
-        let hash = nanos(|| selects.into_iter().for_each(|s| drop(black_box(render_and_hash(s)))));
+        let hash = nanos(|| {
+            selects.into_iter().for_each(|select| {
+                black_box(render_and_hash(select));
+            });
+        });
         ratios.push(hit / hash);
         hits.push(hit / ROUND as f64);
         hashes.push(hash / ROUND as f64);
