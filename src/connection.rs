@@ -9,9 +9,10 @@ use sea_orm::{
 };
 
 use crate::cache::QueryCache;
+use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::database::Database;
 use crate::detach::RunToEnd;
-use crate::execute::{Answer, Call, OwnedCall, Want, autocommit};
+use crate::execute::autocommit;
 use crate::explain::Explanation;
 use crate::sql::facts::Analysis;
 use crate::transaction::CachedTransaction;

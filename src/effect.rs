@@ -1,13 +1,13 @@
-//! From what a statement says to what it changes: its own rows, the cascades of foreign keys and
-//! the bodies of triggers.
+//! From what a statement says to what it changes, and to the tags that it bumps.
 
 use std::collections::HashSet;
 
 use sea_orm::Value;
 
+use crate::cascade::consequences;
 use crate::change::{Bump, Change, Effect, Image, Row};
 use crate::fault::{Fault, broken};
-use crate::schema::{Action, Column, ForeignKey, Name, Operation, Schema, Table};
+use crate::schema::{Column, Name, Operation, Schema, Table};
 use crate::sql::facts::{Conflict, Equality, Operand, WriteAction, WriteFacts};
 use crate::tag::{KeyValue, Tag};
 use crate::value::canonical;
@@ -60,7 +60,12 @@ fn value_of(operand: &Operand, values: &[Value], column: &Column) -> Option<KeyV
 }
 
 /// What the statement itself changes.
-fn changes(facts: &WriteFacts, values: &[Value], known: Known<'_>, schema: &Schema) -> Vec<Change> {
+pub(crate) fn changes(
+    facts: &WriteFacts,
+    values: &[Value],
+    known: Known<'_>,
+    schema: &Schema,
+) -> Vec<Change> {
     let change = |effect| Change { table: facts.table.clone(), effect };
     let Some(table) = schema.table(&facts.table) else {
         // A view: what its triggers do depends on the kind of write alone.
@@ -324,100 +329,6 @@ impl Context<'_> {
     }
 }
 
-fn gone(before: Image) -> Row {
+pub(crate) fn gone(before: Image) -> Row {
     Row { before, after: Image::default() }
-}
-
-/// What one change brings about by itself; `None` if that can't be told.
-fn consequences(change: &Change, schema: &Schema) -> Option<Vec<Change>> {
-    let mut next = Vec::new();
-    if !broken(Fault::NoCascade) {
-        for key in schema.foreign_keys.iter().filter(|key| key.parent == change.table) {
-            next.extend(cascade(key, &change.effect, schema));
-        }
-    }
-    if broken(Fault::NoTriggers) {
-        return Some(next);
-    }
-    for trigger in schema.triggers.iter().filter(|trigger| trigger.table == change.table) {
-        let fires = match &change.effect {
-            Effect::Insert(_) => trigger.event == Operation::Insert,
-            Effect::Delete(_) => trigger.event == Operation::Delete,
-            Effect::Unknown => true,
-            Effect::Update { set, .. } => {
-                let watched = trigger.of.is_empty()
-                    || set.is_empty()
-                    || trigger.of.iter().any(|column| set.contains(column));
-                trigger.event == Operation::Update && watched
-            }
-        };
-        if fires {
-            for facts in trigger.writes.as_ref()? {
-                next.extend(changes(facts, &[], Known::default(), schema));
-            }
-        }
-    }
-    Some(next)
-}
-
-/// What a foreign key's actions do to the child.
-fn cascade(key: &ForeignKey, effect: &Effect, schema: &Schema) -> Vec<Change> {
-    let change = |effect| vec![Change { table: key.child.clone(), effect }];
-    let Some(child) = schema.table(&key.child) else {
-        return change(Effect::Unknown);
-    };
-    let fixed = |image: &Image| {
-        let mut found = Image::default();
-        for (column, parent) in key.columns.iter().zip(&key.parent_columns) {
-            let value = image.get(parent).cloned();
-            let admits = |v: &KeyValue| child.column(column).is_some_and(|c| c.admits(v));
-            found.set(column, value.filter(admits));
-        }
-        found
-    };
-    let deleted = |rows: &[Row]| match key.on_delete {
-        Action::Nothing => Vec::new(),
-        Action::Cascade => {
-            change(Effect::Delete(rows.iter().map(|row| gone(fixed(&row.before))).collect()))
-        }
-        action => {
-            let rows = rows.iter().map(|row| reset(key, fixed(&row.before), action)).collect();
-            change(Effect::Update { set: with_generated(&key.columns, child), rows })
-        }
-    };
-    match effect {
-        Effect::Insert(_) => Vec::new(),
-        Effect::Delete(rows) => deleted(rows),
-        Effect::Unknown if key.on_delete == Action::Nothing && key.on_update == Action::Nothing => {
-            Vec::new()
-        }
-        Effect::Unknown => change(Effect::Unknown),
-        Effect::Update { set, rows } => {
-            let named = key.parent_columns.is_empty()
-                || key.parent_columns.iter().any(|column| set.contains(column));
-            if !named || key.on_update == Action::Nothing {
-                return Vec::new();
-            }
-            let follow = |row: &Row| match key.on_update {
-                Action::Cascade => Row { before: fixed(&row.before), after: fixed(&row.after) },
-                action => reset(key, fixed(&row.before), action),
-            };
-            let set = with_generated(&key.columns, child);
-            change(Effect::Update { set, rows: rows.iter().map(follow).collect() })
-        }
-    }
-}
-
-/// SET NULL and SET DEFAULT.
-fn reset(key: &ForeignKey, before: Image, action: Action) -> Row {
-    let mut after = Image::default();
-    for column in &key.columns {
-        after.set(column, (action == Action::SetNull).then_some(KeyValue::Null));
-    }
-    Row { before, after }
-}
-
-fn with_generated(columns: &[Name], table: &Table) -> Vec<Name> {
-    let generated = table.generated().map(|column| column.name.clone());
-    columns.iter().cloned().chain(generated).collect()
 }

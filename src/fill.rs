@@ -19,10 +19,10 @@ use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 
 use crate::cache::Engine;
+use crate::call::{Call, Want};
 use crate::database::{Database, Understanding};
 use crate::depend::Plan;
 use crate::event::{Event, Reason};
-use crate::execute::{Call, Want};
 use crate::fault::{Fault, broken};
 use crate::flight::{Role, landed};
 use crate::key::{Digest, Family, Key};

@@ -6,6 +6,8 @@
 
 mod builder;
 mod cache;
+mod call;
+mod cascade;
 mod catalog;
 mod change;
 mod clock;

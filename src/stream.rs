@@ -9,8 +9,8 @@ use sea_orm::{
     TransactionTrait,
 };
 
+use crate::call::{OwnedCall, Want};
 use crate::connection::CachedConnection;
-use crate::execute::{OwnedCall, Want};
 use crate::transaction::CachedTransaction;
 
 type StreamFuture<'a, S> =
@@ -41,10 +41,10 @@ impl<S: Stream<Item = Result<QueryResult, DbErr>> + Unpin> Stream for CachedStre
 }
 
 macro_rules! stream_trait {
-    ($wrapper:ident<$inner:ident>, $($bounds:tt)+) => {
+    ($wrapper:ident<$inner:ident> where $($bounds:tt)+) => {
         impl<$inner> StreamTrait for $wrapper<$inner>
         where
-            $inner: $($bounds)+,
+            $($bounds)+
             for<'a> $inner::Stream<'a>: Unpin,
         {
             type Stream<'a> = CachedStream<$inner::Stream<'a>>;
@@ -70,31 +70,11 @@ macro_rules! stream_trait {
     };
 }
 
-stream_trait!(
-    CachedTransaction<T>,
-    ConnectionTrait + TransactionSession + StreamTrait + Send + Sync + 'static
+stream_trait!(CachedTransaction<T> where
+    T: ConnectionTrait + TransactionSession + StreamTrait + Send + Sync + 'static,
 );
 
-impl<C> StreamTrait for CachedConnection<C>
-where
+stream_trait!(CachedConnection<C> where
     C: ConnectionTrait + TransactionTrait + StreamTrait + Send + 'static,
     C::Transaction: Sync + 'static,
-    for<'a> C::Stream<'a>: Unpin,
-{
-    type Stream<'a> = CachedStream<C::Stream<'a>>;
-
-    fn get_database_backend(&self) -> DbBackend {
-        self.database().backend
-    }
-
-    fn stream_raw<'a>(&'a self, statement: Statement) -> StreamFuture<'a, C::Stream<'a>> {
-        Box::pin(async move {
-            if self.database().is_read(&statement.sql) {
-                let stream = self.inner().stream_raw(statement).await?;
-                return Ok(CachedStream(Source::Database(stream)));
-            }
-            let rows = self.run(OwnedCall::Bound(statement), Want::Rows).await?.rows()?;
-            Ok(CachedStream(Source::Read(rows.into_iter())))
-        })
-    }
-}
+);

@@ -9,11 +9,12 @@ use sea_orm::{
 };
 
 use crate::cache::QueryCache;
+use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::change::Bump;
 use crate::database::{Database, Understanding};
 use crate::detach::RunToEnd;
 use crate::event::Cause;
-use crate::execute::{Answer, Call, OwnedCall, Want, Write, begin_doubt};
+use crate::execute::{Write, begin_doubt};
 use crate::fault::{Fault, broken};
 use crate::sql::facts::Analysis;
 

@@ -4,12 +4,15 @@
 //! Unsure is always coarse or uncached, never silently wrong: every syntax element that is not
 //! named here makes a query uncacheable and a write bump everything.
 
+mod bounds;
+mod capture;
 mod equality;
 mod expr;
 pub(crate) mod facts;
 mod from;
 mod functions;
 mod parse;
+mod projection;
 mod query;
 mod scope;
 mod statement;

@@ -6,15 +6,14 @@ use std::collections::HashSet;
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectFlavor,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Value, With,
+    SetExpr, Value, With,
 };
 
 use crate::event::Reason;
 use crate::schema::{Name, Schema};
 use crate::sql::Dialect;
-use crate::sql::equality::{conjuncts, equality, operand};
+use crate::sql::equality::operand;
 use crate::sql::facts::{Occurrence, Operand, OutputColumn};
-use crate::sql::from::{Bounds, Joined};
 use crate::sql::scope::{ColumnRef, Columns, Output, Scope, Source};
 
 /// Collects what a query depends on.
@@ -376,151 +375,6 @@ impl<'a> Walker<'a> {
         let mut members = Vec::new();
         self.order(order, &scope, outputs, &mut members);
         self.mark(&members);
-    }
-
-    /// The SELECT list. The second value tells whether the outputs' positions are the result's.
-    fn projection(
-        &mut self,
-        select: &Select,
-        scope: &mut Scope<'_>,
-        joined: &Joined<'_>,
-    ) -> (Vec<Output>, bool) {
-        let (mut outputs, mut positions) = (Vec::new(), true);
-        for item in &select.projection {
-            match item {
-                SelectItem::UnnamedExpr(expr) => outputs.push(self.output(expr, None, scope)),
-                SelectItem::ExprWithAlias { expr, alias } => {
-                    let alias = self.dialect.fold(alias);
-                    outputs.push(self.output(expr, Some(alias), scope));
-                }
-                SelectItem::Wildcard(options) if options.to_string().is_empty() => {
-                    positions &= !joined.merges_columns;
-                    for source in &scope.sources {
-                        positions &= self.expand(&source.columns, &mut outputs);
-                    }
-                }
-                SelectItem::QualifiedWildcard(
-                    SelectItemQualifiedWildcardKind::ObjectName(name),
-                    options,
-                ) if options.to_string().is_empty() => {
-                    let table = self.dialect.table_name(name);
-                    let source = scope.sources.iter().find(|source| source.alias == table);
-                    match source.filter(|_| table.is_some()) {
-                        Some(source) => positions &= self.expand(&source.columns, &mut outputs),
-                        None => self.not_understood("a wildcard"),
-                    }
-                }
-                _ => self.not_understood("an item of the SELECT list"),
-            }
-        }
-        for output in &outputs {
-            if let Some(name) = &output.name {
-                let refs = scope.aliases.entry(name.clone()).or_default();
-                refs.extend(output.refs.iter().cloned());
-            }
-        }
-        (outputs, positions)
-    }
-
-    fn output(&mut self, expr: &Expr, alias: Option<Name>, scope: &Scope<'_>) -> Output {
-        let mut refs = Vec::new();
-        self.expr(expr, scope, &mut refs);
-        let column = match expr {
-            Expr::Identifier(name) => Some(self.dialect.fold(name)),
-            Expr::CompoundIdentifier(path) => path.last().map(|name| self.dialect.fold(name)),
-            _ => None,
-        };
-        let bare = match refs.as_slice() {
-            [only] if column.is_some() => Some(only.clone()),
-            _ => None,
-        };
-        Output { name: alias.or(column), refs, bare }
-    }
-
-    /// Adds the columns of a source; `false` if their number is unknown.
-    fn expand(&self, columns: &Columns, outputs: &mut Vec<Output>) -> bool {
-        match columns {
-            Columns::Table(index) => {
-                let table = self.schema.table(&self.occurrences[*index].table);
-                for column in table.iter().flat_map(|table| &table.columns) {
-                    let reference = (*index, column.name.clone());
-                    outputs.push(Output {
-                        name: Some(column.name.clone()),
-                        refs: vec![reference.clone()],
-                        bare: Some(reference),
-                    });
-                }
-                true
-            }
-            Columns::Derived(inner) => {
-                outputs.extend(inner.iter().cloned());
-                true
-            }
-            Columns::Free => false,
-        }
-    }
-
-    pub(super) fn column_names(&self, columns: &Columns) -> Vec<Name> {
-        let mut outputs = Vec::new();
-        self.expand(columns, &mut outputs);
-        outputs.into_iter().filter_map(|output| output.name).collect()
-    }
-
-    /// Notes the equalities on key columns that bound the occurrences of this FROM.
-    fn bound(&mut self, selection: Option<&Expr>, scope: &Scope<'_>, joined: &Joined<'_>) {
-        if joined.unbounded {
-            return;
-        }
-        let filter = selection.map(|condition| (condition, Bounds::All));
-        let conditions = joined.conditions.iter().cloned().chain(filter);
-        for (condition, bounds) in conditions {
-            let mut parts = Vec::new();
-            conjuncts(condition, &mut parts);
-            for part in parts {
-                let mut of = None;
-                let found = equality(part, |expr| {
-                    let (index, column) = self.own_key(expr, scope)?;
-                    of = Some(index);
-                    Some(column)
-                });
-                let (Some(found), Some(index)) = (found, of) else {
-                    continue;
-                };
-                let occurrence = &mut self.occurrences[index];
-                let blind = crate::fault::broken(crate::fault::Fault::NullableIsNull);
-                let holds = match &bounds {
-                    Bounds::All => {
-                        joined.occurrences.contains(&index)
-                            && (blind || !(occurrence.nullable && found.admits_null()))
-                    }
-                    Bounds::Only(right) => right.contains(&index),
-                };
-                if holds {
-                    occurrence.slices.push(found);
-                }
-            }
-        }
-    }
-
-    /// The occurrence and key column that an expression is, in this scope alone.
-    fn own_key(&self, expr: &Expr, scope: &Scope<'_>) -> Option<ColumnRef> {
-        let (table, name) = match expr {
-            Expr::Identifier(name) => (None, name),
-            Expr::CompoundIdentifier(path) => match path.as_slice() {
-                [table, name] => (Some(self.dialect.fold(table)), name),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        let name = self.dialect.fold(name);
-        let found = scope.own(table.as_deref(), &name, self.schema, &self.occurrences)?;
-        let [(index, column)] = found.as_slice() else {
-            return None;
-        };
-        let source =
-            scope.sources.iter().any(|s| matches!(s.columns, Columns::Table(i) if i == *index));
-        let table = self.schema.table(&self.occurrences[*index].table)?;
-        (source && table.column(column)?.is_key).then(|| (*index, column.clone()))
     }
 }
 

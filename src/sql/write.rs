@@ -1,21 +1,14 @@
 //! INSERT, UPDATE, DELETE: which table, which columns, and what bounds the rows.
 
-use std::ops::ControlFlow;
-
 use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert, ObjectName,
     OnConflictAction, OnInsert, Query, SelectItem, SetExpr, SqliteOnConflict, Statement,
-    TableFactor, TableObject, TableWithJoins, Update, Value, ValueWithSpan, VisitMut, VisitorMut,
+    TableFactor, TableObject, TableWithJoins, Update,
 };
 
 use crate::schema::{Name, Schema, Table};
 use crate::sql::equality::{conjuncts, equality, operand};
-use crate::sql::facts::{
-    Capture, Conflict, Equality, Operand, OutputColumn, WriteAction, WriteFacts,
-};
-use crate::sql::parse::placeholder_index;
-use crate::sql::query::Walker;
-use crate::sql::scope::{Columns, Scope, Source};
+use crate::sql::facts::{Conflict, Equality, Operand, OutputColumn, WriteAction, WriteFacts};
 use crate::sql::statement::{ANY_TABLE, tables_of};
 use crate::sql::{Dialect, parse};
 
@@ -31,9 +24,9 @@ pub(super) struct Writer<'a> {
 }
 
 /// The written table: in the catalog, or a view.
-struct Target<'a> {
+pub(super) struct Target<'a> {
     name: Name,
-    table: Option<&'a Table>,
+    pub(super) table: Option<&'a Table>,
 }
 
 impl<'a> Writer<'a> {
@@ -355,38 +348,6 @@ impl<'a> Writer<'a> {
         parts.into_iter().filter_map(|part| equality(part, key)).collect()
     }
 
-    /// How to select the rows that the statement is about to touch, if the same condition gives
-    /// the same rows a moment later.
-    fn capture(
-        &self,
-        relation: &TableFactor,
-        selection: Option<&Expr>,
-        target: &Target<'_>,
-        alias: Option<&Name>,
-    ) -> Option<Capture> {
-        let table = target.table?;
-        let Some(selection) = selection else {
-            return Some(Capture { tail: format!("FROM {relation}"), params: Vec::new() });
-        };
-        let mut walker = Walker::new(self.schema, self.dialect);
-        let mut scope = Scope::default();
-        let alias = Some(alias.cloned().unwrap_or_else(|| table.name.clone()));
-        scope.sources.push(Source { alias, columns: Columns::Free });
-        walker.expr(selection, &scope, &mut Vec::new());
-        if walker.failure.is_some() || walker.coarse {
-            return None;
-        }
-        let mut selection = selection.clone();
-        let mut renumber = Renumber { params: Vec::new() };
-        match selection.visit(&mut renumber) {
-            ControlFlow::Continue(()) => Some(Capture {
-                tail: format!("FROM {relation} WHERE {selection}"),
-                params: renumber.params,
-            }),
-            ControlFlow::Break(()) => None,
-        }
-    }
-
     /// Where RETURNING brings back the written table's columns.
     fn returning(&self, items: Option<&[SelectItem]>, target: &Target<'_>) -> Vec<OutputColumn> {
         let (Some(items), Some(table)) = (items, target.table) else {
@@ -441,26 +402,5 @@ fn hide_replaced_nulls(row: &mut [(Name, Operand)], table: &Table) {
         if may_be_null && table.column(name).is_some_and(|column| column.not_null) {
             *value = Operand::Unknown;
         }
-    }
-}
-
-/// Numbers the placeholders of a part of a statement anew, from 1.
-struct Renumber {
-    params: Vec<usize>,
-}
-
-impl VisitorMut for Renumber {
-    type Break = ();
-
-    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
-        let Value::Placeholder(name) = &mut value.value else {
-            return ControlFlow::Continue(());
-        };
-        let Some(index) = placeholder_index(name) else {
-            return ControlFlow::Break(());
-        };
-        self.params.push(index);
-        *name = format!("?{}", self.params.len());
-        ControlFlow::Continue(())
     }
 }
