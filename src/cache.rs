@@ -109,12 +109,25 @@ impl Engine {
         self.tell(|| Event::Doubt { tables, begins });
     }
 
-    /// A valid entry, or nothing.
+    pub(crate) fn forget_other_schemas(&self, changed: &Database) {
+        let all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        let others: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        drop(all);
+        let others = others.iter().filter(|other| !std::ptr::eq(&***other, changed));
+        others.for_each(|other| other.forget_schema());
+    }
+
+    /// A valid entry that is younger than `ttl_ms`, or nothing.
     #[inline]
-    pub(crate) fn lookup(&self, digest: &Digest) -> Option<Arc<Entry>> {
+    pub(crate) fn lookup(&self, digest: &Digest, ttl_ms: u64) -> Option<Arc<Entry>> {
         let entry = self.store.get(digest)?;
-        if entry.expires_ms <= self.clock.now_ms() {
+        let age_ms = self.clock.now_ms().saturating_sub(entry.filled_ms);
+        if age_ms >= entry.ttl_ms {
             count(&entry.counters.expired);
+        } else if age_ms >= ttl_ms {
+            // Too old for this query, not for others.
+            count(&entry.counters.expired);
+            return None;
         } else if self.versions.hold(&entry.stamps) {
             return Some(entry);
         } else {
@@ -199,8 +212,10 @@ impl QueryCache {
     /// ```
     pub fn count_valid(&self) -> usize {
         let now = self.engine.clock.now_ms();
-        let valid =
-            |entry: &Arc<Entry>| entry.expires_ms > now && self.engine.versions.hold(&entry.stamps);
+        let valid = |entry: &Arc<Entry>| {
+            now.saturating_sub(entry.filled_ms) < entry.ttl_ms
+                && self.engine.versions.hold(&entry.stamps)
+        };
         self.engine.store.iter().filter(valid).count()
     }
 

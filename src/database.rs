@@ -45,7 +45,8 @@ pub(crate) struct Database {
     root: Arc<dyn Root>,
     current: RwLock<Arc<Understanding>>,
     stale: AtomicBool,
-    loaded_ms: AtomicU64,
+    /// When the catalog may be read again, should it be out of date.
+    due_ms: AtomicU64,
     loading: tokio::sync::Mutex<()>,
     raw: RawTransaction,
 }
@@ -168,20 +169,29 @@ impl Database {
             root,
             current: RwLock::new(Arc::new(unknown)),
             stale: AtomicBool::new(true),
-            loaded_ms: AtomicU64::new(0),
+            due_ms: AtomicU64::new(0),
             loading: tokio::sync::Mutex::new(()),
             raw: RawTransaction::default(),
         }
     }
 
-    /// The digest of one query: its result's type, scope, text and values.
-    pub(crate) fn digest(&self, shape: &str, scope: Option<&str>, statement: &Statement) -> Digest {
+    /// The digest of one query: its result's type, tags, scope, text and values.
+    pub(crate) fn digest(
+        &self,
+        shape: &str,
+        scope: Option<&str>,
+        tags: &[Arc<str>],
+        statement: &Statement,
+    ) -> Digest {
         let mut hash = self.base.clone();
+        // An entry that was filled without a tag does not end with it.
+        hash.update((tags.len() as u64).to_le_bytes());
         let mut text = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         };
         text(shape);
+        tags.iter().for_each(|tag| text(tag));
         let ignore_scope = crate::fault::broken(crate::fault::Fault::KeyIgnoresScope);
         match scope.filter(|_| !ignore_scope) {
             Some(scope) => text(scope),
@@ -210,7 +220,7 @@ impl Database {
     /// What is known of the schema, read again first if it is known to be out of date.
     pub(crate) async fn fresh(&self) -> Arc<Understanding> {
         let now = self.engine.clock.now_ms();
-        let due = now >= self.loaded_ms.load(Ordering::SeqCst).saturating_add(RELOAD_AFTER_MS);
+        let due = now >= self.due_ms.load(Ordering::SeqCst);
         if due && self.stale.load(Ordering::SeqCst) {
             self.load().await;
         }
@@ -232,7 +242,8 @@ impl Database {
     pub(crate) async fn load(&self) {
         let _one_at_a_time = self.loading.lock().await;
         self.stale.store(false, Ordering::SeqCst);
-        self.loaded_ms.store(self.engine.clock.now_ms(), Ordering::SeqCst);
+        let due_ms = self.engine.clock.now_ms().saturating_add(RELOAD_AFTER_MS);
+        self.due_ms.store(due_ms, Ordering::SeqCst);
         let schema = self.root.catalog().await;
         match &schema {
             Ok(schema) => self.engine.tell(|| Event::Catalog { tables: schema.tables.len() }),
@@ -251,21 +262,34 @@ impl Database {
         *current = Arc::new(Understanding::new(schema, self.backend.into()));
     }
 
+    /// Some other connection to this database may have changed its schema: until the catalog is
+    /// read again nothing is known.
+    pub(crate) fn forget_schema(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let shadowed = current.schema.shadowed.clone();
+        let unknown = Schema { shadowed, ..Schema::default() };
+        *current = Arc::new(Understanding::new(unknown, self.backend.into()));
+        self.stale.store(true, Ordering::SeqCst);
+        self.due_ms.store(0, Ordering::SeqCst);
+    }
+
     /// Temporary tables were made: their names can't be trusted on any connection any more.
     pub(crate) fn shadow(&self, names: &[Name]) {
         if names.is_empty() {
             return;
         }
+        self.forget_schema();
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        // The schema may be in use, so a later reading of the catalog replaces it.
         let mut shadowed = current.schema.shadowed.clone();
         shadowed.extend(names.iter().cloned());
         let unknown = Schema { shadowed, ..Schema::default() };
         *current = Arc::new(Understanding::new(unknown, self.backend.into()));
     }
 
-    /// After a change of the schema: read it, then forget everything.
+    /// After a change of the schema: read it, then forget everything. Other connections of the
+    /// cache, which may be to the same database, read it when they next need it.
     pub(crate) async fn schema_changed(&self, sql: &str) {
+        self.engine.forget_other_schemas(self);
         if !crate::fault::broken(crate::fault::Fault::OldSchema) {
             self.load().await;
         }

@@ -32,6 +32,10 @@ pub(crate) fn bump_of(
     schema: &Schema,
 ) -> Bump {
     let mut bump = Bump::default();
+    if facts.replaces() && !schema.triggers.is_empty() {
+        // Inside triggers, too, whatever is in the way is deleted.
+        bump.push(Tag::All);
+    }
     let mut open = changes(facts, values, known, schema);
     let mut seen: HashSet<Change> = open.iter().cloned().collect();
     while let Some(change) = open.pop() {
@@ -303,7 +307,7 @@ impl Context<'_> {
                 .iter()
                 .map(|row| {
                     let mut before = Image::default();
-                    for column in target {
+                    for column in target.iter().filter(|_| !self.table.loose_unique) {
                         before.set(column, row.after.get(column).cloned());
                     }
                     self.overlaid(before, set, &columns)
@@ -315,7 +319,7 @@ impl Context<'_> {
 
     /// The rows that a REPLACE finds in its way and deletes.
     fn replaced(&self, rows: &[Row]) -> Vec<Row> {
-        let by_key_only = self.table.uniques.is_empty();
+        let by_key_only = self.table.uniques.is_empty() && !self.table.loose_unique;
         let in_the_way = |row: &Row| {
             let mut before = Image::default();
             if by_key_only {

@@ -82,6 +82,9 @@ where
             let (sql, why) = (Arc::<str>::from(call.sql()), why.clone());
             let pending = Pending::new(&database, Bump::all());
             let answer = call.send(&*conn, want).await;
+            if may_be_ddl(&sql) {
+                database.schema_changed(&sql).await;
+            }
             database.doubt_catalog();
             database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
             pending.settled();
@@ -96,15 +99,17 @@ where
             pending.settled();
             answer
         }
-        Analysis::RawTransaction(control) => {
-            let sql = Arc::<str>::from(call.sql());
+        Analysis::RawTransaction { control, temporary } => {
+            let sql = call.sql().to_owned();
             let opens = matches!(control, Control::Begin | Control::Savepoint);
+            database.shadow(temporary);
             if opens {
                 database.raw_control(*control);
             }
             let pending = Pending::new(&database, Bump::all());
             let answer = call.send(&*conn, want).await;
-            database.engine.bump(&Bump::all(), || Cause::Write { sql });
+            // What was done to the schema in between counts from now on, or was undone.
+            database.schema_changed(&sql).await;
             match (&answer, control) {
                 (Err(_), Control::Block) => database.raw_control(Control::Begin),
                 _ if !opens => database.raw_control(*control),
@@ -114,6 +119,13 @@ where
             answer
         }
     }
+}
+
+/// May a text that is not understood change the schema? It does so by one of these words.
+pub(crate) fn may_be_ddl(sql: &str) -> bool {
+    const WORDS: [&str; 6] = ["alter", "attach", "create", "detach", "drop", "pragma"];
+    let sql = sql.to_ascii_lowercase();
+    WORDS.iter().any(|word| sql.contains(word))
 }
 
 /// One statement that writes known tables.

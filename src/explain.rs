@@ -126,7 +126,7 @@ fn meaning(statement: &Statement, understanding: &Understanding) -> Meaning {
         }
         Analysis::Opaque(why) => Meaning::Everything(why.clone()),
         Analysis::Ddl { .. } => Meaning::Everything("the schema changes".into()),
-        Analysis::RawTransaction(_) => {
+        Analysis::RawTransaction { .. } => {
             Meaning::Everything("a transaction is opened or ended by raw SQL".into())
         }
     }

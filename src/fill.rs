@@ -93,9 +93,10 @@ impl<C: ConnectionTrait> Read<'_, C> {
             return self.bypass(&statement, reason, decode).await;
         }
         let scope = self.options.scope.as_deref().or(self.scope);
-        let digest = self.database.digest(type_name::<T>(), scope, &statement);
+        let tags = &self.options.tags;
+        let digest = self.database.digest(type_name::<T>(), scope, tags, &statement);
         if self.options.mode == Mode::Cached
-            && let Some((entry, value)) = lookup(engine, &digest)
+            && let Some((entry, value)) = lookup(engine, &digest, self.ttl_ms())
         {
             count(&entry.counters.hits);
             engine.tell(|| Event::Hit { key: &entry.key });
@@ -131,6 +132,11 @@ impl<C: ConnectionTrait> Read<'_, C> {
 
     fn ttl(&self) -> Duration {
         self.options.ttl.unwrap_or(self.database.engine.default_ttl)
+    }
+
+    /// At least one millisecond, since zero is no TTL at all.
+    fn ttl_ms(&self) -> u64 {
+        u64::try_from(self.ttl().as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
     async fn bypass<T, D: Decode<T>>(
@@ -186,7 +192,7 @@ impl<C: ConnectionTrait> Read<'_, C> {
                     }
                     Role::Lead(leader) => {
                         // Somebody may have landed between our lookup and now.
-                        if let Some((_, value)) = lookup(engine, &digest) {
+                        if let Some((_, value)) = lookup(engine, &digest, self.ttl_ms()) {
                             return Ok(value);
                         }
                         let loaded = attempt.load(&decode).await?;
@@ -213,8 +219,12 @@ impl<C: ConnectionTrait> Read<'_, C> {
     }
 }
 
-fn lookup<T: Any + Send + Sync>(engine: &Engine, digest: &Digest) -> Option<(Arc<Entry>, Arc<T>)> {
-    let entry = engine.lookup(digest)?;
+fn lookup<T: Any + Send + Sync>(
+    engine: &Engine,
+    digest: &Digest,
+    ttl_ms: u64,
+) -> Option<(Arc<Entry>, Arc<T>)> {
+    let entry = engine.lookup(digest, ttl_ms)?;
     let value = entry.value.clone().downcast::<T>().ok()?;
     Some((entry, value))
 }
@@ -232,6 +242,8 @@ struct Before {
     marks: Vec<Mark>,
     tags: Tags,
     raw_state: usize,
+    /// An entry is as old as its query's start.
+    filled_ms: u64,
 }
 
 /// Tags with their versions.
@@ -297,7 +309,8 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
         let user: Vec<_> = self.read.options.tags.iter().cloned().map(Tag::User).collect();
         let mut tags = Tags { ids: Vec::new(), stamps: start };
         tags.add(engine, plan.always.iter().chain(&user));
-        Ok(Before { plan, marks, tags, raw_state })
+        let filled_ms = engine.clock.now_ms();
+        Ok(Before { plan, marks, tags, raw_state, filled_ms })
     }
 
     /// Steps 3 to 5.
@@ -326,12 +339,12 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
         if bytes > engine.store.max_entry_bytes() {
             return Err(Reason::TooLarge { bytes });
         }
-        let ttl_ms = u64::try_from(self.read.ttl().as_millis()).unwrap_or(u64::MAX).max(1);
         let entry = Arc::new(Entry {
             key: self.key.clone(),
             value,
             stamps,
-            expires_ms: engine.clock.now_ms().saturating_add(ttl_ms),
+            filled_ms: before.filled_ms,
+            ttl_ms: self.read.ttl_ms(),
             bytes,
             counters: self.counters.clone(),
         });

@@ -31,6 +31,11 @@ pub(crate) struct Table {
     pub(crate) primary_key: Vec<usize>,
     /// Unique constraints and unique indexes other than the primary key. `None`: on expressions.
     pub(crate) uniques: Vec<Option<Vec<usize>>>,
+    /// Some constraint says `ON CONFLICT REPLACE`: any INSERT or UPDATE may delete other rows.
+    pub(crate) replaces: bool,
+    /// Some unique index compares more loosely than its columns do, so that a row in the way of
+    /// another need not have the same key.
+    pub(crate) loose_unique: bool,
     /// Virtual tables keep their data elsewhere, so writes to it can't be seen.
     pub(crate) is_virtual: bool,
 }

@@ -14,7 +14,7 @@ use crate::change::Bump;
 use crate::database::{Database, Understanding};
 use crate::detach::RunToEnd;
 use crate::event::Cause;
-use crate::execute::{Write, begin_doubt};
+use crate::execute::{Write, begin_doubt, may_be_ddl};
 use crate::fault::{Fault, broken};
 use crate::sql::facts::Analysis;
 
@@ -53,6 +53,8 @@ struct Changes {
     ddl: Option<String>,
     /// It holds the database's write lock (SQLite), so that a read before a write is safe.
     locked: bool,
+    /// Statements may be outside the transaction by now, and committed one by one.
+    left: bool,
 }
 
 impl Log {
@@ -144,20 +146,38 @@ where
             }
             other => {
                 let sql = call.sql().to_owned();
-                if let Analysis::Ddl { temporary } = other {
-                    self.database.shadow(temporary);
-                    self.log.with(|changes| changes.ddl = Some(sql.clone()));
+                match other {
+                    Analysis::Ddl { temporary } | Analysis::RawTransaction { temporary, .. } => {
+                        self.database.shadow(temporary);
+                        self.log.with(|changes| changes.ddl = Some(sql.clone()));
+                    }
+                    _ if may_be_ddl(&sql) => {
+                        self.log.with(|changes| changes.ddl = Some(sql.clone()));
+                    }
+                    _ => {}
                 }
                 self.log.with(|changes| changes.add(Bump::all(), &understanding));
                 let answer = call.send(&self.inner, want).await;
-                if let Analysis::RawTransaction(_) = other {
+                self.after(&answer, &Bump::all());
+                if let Analysis::RawTransaction { .. } = other {
                     // It may just have been committed.
-                    self.database
-                        .engine
-                        .bump(&Bump::all(), || Cause::Write { sql: sql.as_str().into() });
+                    self.log.with(|changes| changes.left = true);
+                    self.database.schema_changed(&sql).await;
                 }
                 answer
             }
+        }
+    }
+
+    /// After an error SQLite may have rolled the transaction back by itself (`OR ROLLBACK`,
+    /// `RAISE(ROLLBACK)`, a full disk): what is written from then on is committed at once.
+    fn after(&self, answer: &Result<Answer, DbErr>, bump: &Bump) {
+        let left = self.log.with(|changes| {
+            changes.left |= answer.is_err();
+            changes.left
+        });
+        if left {
+            self.database.engine.bump(bump, || Cause::Doubt);
         }
     }
 
@@ -170,17 +190,20 @@ where
         let values = call.values().to_vec();
         let want = want.to_the_end();
         let coarse = write.coarse(&values);
-        let locked = self.log.with(|changes| changes.locked);
+        let locked = self.log.with(|changes| changes.locked && !changes.left);
         // A read that comes first in SQLite's deferred transaction can make the write after it
         // fail; what holds the lock already is safe.
         let may_read = self.database.backend != DbBackend::Sqlite || locked;
         let capture = write.capture_plan(&values, &coarse, want).filter(|_| may_read);
-        let mut unsettled = Unsettled { log: &self.log, write: &write, coarse: Some(coarse) };
+        let mut unsettled =
+            Unsettled { log: &self.log, write: &write, coarse: Some(coarse), answered: false };
         let captured = match capture {
             Some(capture) => write.capture(&self.inner, capture, &values).await,
             None => None,
         };
         let answer = call.send(&self.inner, want).await;
+        unsettled.answered = true;
+        self.after(&answer, &write.coarse(&values));
         if let Ok(answer) = &answer {
             unsettled.coarse = Some(write.precise(answer, &values, captured.as_deref()));
             self.log.with(|changes| changes.locked = true);
@@ -245,11 +268,16 @@ struct Unsettled<'a> {
     log: &'a Log,
     write: &'a Write<'a>,
     coarse: Option<Bump>,
+    answered: bool,
 }
 
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
         if let Some(bump) = self.coarse.take() {
+            if !self.answered && self.log.with(|changes| changes.left) {
+                // It may be committed by itself, and not yet be over.
+                begin_doubt(self.write.database, Bump::all());
+            }
             self.log.with(|changes| changes.add(bump, self.write.understanding));
         }
     }

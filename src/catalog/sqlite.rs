@@ -21,7 +21,7 @@ const COLUMNS: &str = "SELECT m.name AS tbl, x.name AS name, x.type AS type, \
     WHERE m.type = 'table' ORDER BY m.name, x.cid";
 
 const INDEXES: &str = "SELECT m.name AS tbl, l.name AS idx, l.\"unique\" AS uniq, \
-    l.origin AS origin, x.seqno AS seq, x.name AS name \
+    l.origin AS origin, x.seqno AS seq, x.name AS name, COALESCE(x.coll, '') AS coll \
     FROM sqlite_master m JOIN pragma_index_list(m.name) l JOIN pragma_index_xinfo(l.name) x \
     WHERE m.type = 'table' AND x.key = 1 ORDER BY m.name, l.name, x.seqno";
 
@@ -81,6 +81,8 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
                     columns: Vec::new(),
                     primary_key: Vec::new(),
                     uniques: Vec::new(),
+                    replaces: replaces_on_conflict(&sql),
+                    loose_unique: false,
                     is_virtual: is_virtual(&sql),
                 };
                 schema.tables.insert(name.clone(), table);
@@ -93,6 +95,7 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
             _ => {}
         }
     }
+    mark_shadow_tables(&mut schema);
     read_columns(conn, &mut schema, &texts).await?;
     read_indexes(conn, &mut schema).await?;
     read_foreign_keys(conn, &mut schema).await?;
@@ -101,8 +104,32 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     Ok(schema)
 }
 
+/// A virtual table `f` keeps its data in tables `f_…`, where writes to it are not seen.
+fn mark_shadow_tables(schema: &mut Schema) {
+    let prefixes: Vec<String> = schema
+        .tables
+        .values()
+        .filter(|table| table.is_virtual)
+        .map(|table| format!("{}_", table.name))
+        .collect();
+    for table in schema.tables.values_mut() {
+        table.is_virtual |= prefixes.iter().any(|prefix| table.name.starts_with(&**prefix));
+    }
+}
+
 fn folded(row: &QueryResult, column: &str) -> Result<Name, DbErr> {
     Ok(row.try_get_by::<String, _>(column)?.to_ascii_lowercase().into())
+}
+
+/// `ON CONFLICT REPLACE` somewhere in the table's definition (or in a comment: no harm).
+fn replaces_on_conflict(sql: &str) -> bool {
+    let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    let mut after_conflict = false;
+    words.any(|word| {
+        let found = after_conflict && word.eq_ignore_ascii_case("replace");
+        after_conflict = word.eq_ignore_ascii_case("conflict");
+        found
+    })
 }
 
 fn is_virtual(sql: &str) -> bool {
@@ -213,6 +240,8 @@ async fn read_indexes(conn: &impl ConnectionTrait, schema: &mut Schema) -> Resul
             column.and_then(|column| table.columns.iter().position(|c| *c.name == *column));
         let unique = row.try_get_by::<i64, _>("uniq")? != 0;
         let first = row.try_get_by::<i64, _>("seq")? == 0;
+        table.loose_unique |=
+            unique && !row.try_get_by::<String, _>("coll")?.eq_ignore_ascii_case("binary");
         if let Some(column) = position.and_then(|position| table.columns.get_mut(position)) {
             column.is_key |= unique || first;
         }
@@ -316,11 +345,16 @@ fn event_of(sql: &str) -> Option<(Operation, Vec<Name>)> {
             "delete" => Some((at, Operation::Delete)),
             _ => None,
         })?;
-    let columns = head[at + 1..].iter().filter_map(|token| match token {
-        Token::Word(name) if name.quote_style.is_some() || word(token) != "of" => {
-            Some(name.value.to_ascii_lowercase().into())
+    let mut columns = Vec::new();
+    for token in &head[at + 1..] {
+        match token {
+            Token::Word(name) if name.quote_style.is_some() || word(token) != "of" => {
+                columns.push(name.value.to_ascii_lowercase().into());
+            }
+            Token::Word(_) | Token::Comma => {}
+            // A name in a spelling that we do not expect: any column counts.
+            _ => return Some((event, Vec::new())),
         }
-        _ => None,
-    });
-    Some((event, columns.collect()))
+    }
+    Some((event, columns))
 }

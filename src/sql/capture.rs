@@ -54,8 +54,13 @@ impl VisitorMut for Renumber {
     type Break = ();
 
     fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
-        let Value::Placeholder(name) = &mut value.value else {
-            return ControlFlow::Continue(());
+        let name = match &mut value.value {
+            Value::Placeholder(name) => name,
+            Value::Number(..) | Value::SingleQuotedString(_) | Value::Null => {
+                return ControlFlow::Continue(());
+            }
+            // Others may not be written as they were read (`0x10`).
+            _ => return ControlFlow::Break(()),
         };
         let Some(index) = placeholder_index(name) else {
             return ControlFlow::Break(());

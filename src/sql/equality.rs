@@ -85,7 +85,6 @@ fn literal(value: &Value) -> Operand {
             digits.parse().map_or(Operand::Unknown, |i| Operand::Literal(KeyValue::Int(i)))
         }
         Value::SingleQuotedString(text) => Operand::Literal(KeyValue::Text(text.clone())),
-        Value::Boolean(truth) => Operand::Literal(KeyValue::Int((*truth).into())),
         Value::Null => Operand::Literal(KeyValue::Null),
         _ => Operand::Unknown,
     }

@@ -8,7 +8,7 @@ use sqlparser::ast::{
 use crate::event::Reason;
 use crate::sql::functions::{self, Class};
 use crate::sql::query::Walker;
-use crate::sql::scope::{ColumnRef, Scope};
+use crate::sql::scope::{ColumnRef, Columns, Scope, Source};
 
 impl Walker<'_> {
     /// Walks `expr` and adds the columns that its value depends on to `refs`. Subqueries are
@@ -24,9 +24,15 @@ impl Walker<'_> {
                 _ => self.not_understood("a name of many parts"),
             },
             Expr::Value(value) => {
-                // The text of a hex or national literal is as constant as any other.
-                if let Value::DoubleQuotedString(_) = value.value {
-                    self.coarse = true;
+                match &value.value {
+                    Value::DoubleQuotedString(_) => self.coarse = true,
+                    // To SQLite TRUE is a column, if there is one of that name.
+                    Value::Boolean(truth) => {
+                        let name = truth.to_string();
+                        let found = scope.resolve(None, &name, self.schema, &self.occurrences);
+                        refs.extend(found.unwrap_or_default());
+                    }
+                    _ => {}
                 }
             }
             Expr::Nested(e)
@@ -128,7 +134,8 @@ impl Walker<'_> {
             [ObjectNamePart::Identifier(name)] => name.value.to_ascii_lowercase(),
             _ => function.name.to_string(),
         };
-        match functions::classify(&name) {
+        let class = functions::classify(&name);
+        match class {
             None => return self.fail(Reason::UnknownFunction(name)),
             // SQLite's min and max of several arguments are plain functions of one row. Taking
             // them for aggregates is only coarser.
@@ -138,7 +145,18 @@ impl Walker<'_> {
         if !matches!(function.parameters, FunctionArguments::None) {
             self.not_understood("a parametrised function");
         }
+        let before = refs.len();
         self.arguments(&function.args, scope, refs);
+        let own = |(index, _): &ColumnRef| {
+            let is_it = |source: &Source| match &source.columns {
+                Columns::Table(own) => own == index,
+                Columns::Derived(_) | Columns::Free => true,
+            };
+            scope.sources.iter().any(is_it)
+        };
+        self.outer_aggregate |= class == Some(Class::Aggregate)
+            && scope.parent.is_some()
+            && !refs[before..].iter().all(own);
         self.order_exprs(&function.within_group, scope, refs);
         if let Some(filter) = &function.filter {
             self.expr(filter, scope, refs);

@@ -21,7 +21,11 @@ pub(crate) enum Analysis {
         temporary: Vec<Name>,
     },
     /// `BEGIN`, `COMMIT`, … as raw text.
-    RawTransaction(Control),
+    RawTransaction {
+        control: Control,
+        /// As for DDL, which may be in the same text.
+        temporary: Vec<Name>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +147,15 @@ pub(crate) struct Capture {
 impl WriteFacts {
     pub(crate) fn unknown(table: Name) -> Self {
         Self { table, action: WriteAction::Unknown, returning: Vec::new() }
+    }
+
+    /// Does the statement itself say that rows in its way are deleted?
+    pub(crate) fn replaces(&self) -> bool {
+        matches!(
+            &self.action,
+            WriteAction::Insert { conflict: Conflict::Replace, .. }
+                | WriteAction::Update { replaces: true, .. }
+        )
     }
 
     /// The operations that fire triggers and cascades.

@@ -270,15 +270,32 @@ impl<'q> Walker<'_> {
         for (output, column) in outputs.iter_mut().zip(&create.columns) {
             output.name = Some(self.dialect.fold(&column.name));
         }
+        self.mark_unnamed(&outputs);
         Columns::Derived(outputs)
     }
 
     /// A subquery's outputs under its alias.
-    pub(super) fn derived(&self, alias: Option<&TableAlias>, mut outputs: Vec<Output>) -> Source {
+    pub(super) fn derived(
+        &mut self,
+        alias: Option<&TableAlias>,
+        mut outputs: Vec<Output>,
+    ) -> Source {
         for (output, column) in outputs.iter_mut().zip(alias.iter().flat_map(|a| &a.columns)) {
             output.name = Some(self.dialect.fold(&column.name));
         }
+        self.mark_unnamed(&outputs);
         let alias = alias.map(|alias| self.dialect.fold(&alias.name));
         Source { alias, columns: Columns::Derived(outputs) }
+    }
+
+    /// An expression without an alias has a name all the same, which each database makes up in
+    /// its own way, and so has the second column of a name. Whoever uses it, it counts.
+    fn mark_unnamed(&mut self, outputs: &[Output]) {
+        for (index, output) in outputs.iter().enumerate() {
+            let doubled = outputs[..index].iter().any(|earlier| earlier.name == output.name);
+            if output.name.is_none() || doubled {
+                self.mark(&output.refs);
+            }
+        }
     }
 }

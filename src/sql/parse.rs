@@ -46,6 +46,17 @@ pub(crate) fn tokens(sql: &str, dialect: Dialect) -> Result<Vec<Token>, Reason> 
 
 /// SQL numbers a bare `?` by its place in the text, and a tree no longer shows that place.
 fn number_placeholders(tokens: &mut [Token]) {
+    let bare = |token: &Token| matches!(token, Token::Placeholder(name) if name == "?");
+    let other = |token: &Token| matches!(token, Token::Placeholder(name) if name != "?");
+    // Where bare and numbered ones are mixed, drivers do not agree with the database.
+    if tokens.iter().any(bare) && tokens.iter().any(other) {
+        for token in tokens {
+            if let Token::Placeholder(name) = token {
+                *name = ":mixed".into();
+            }
+        }
+        return;
+    }
     let mut last = 0_usize;
     for token in tokens {
         let Token::Placeholder(name) = token else {

@@ -5,7 +5,7 @@ use sqlparser::ast::{Expr, Select, SelectItem, SelectItemQualifiedWildcardKind};
 use crate::schema::Name;
 use crate::sql::from::Joined;
 use crate::sql::query::Walker;
-use crate::sql::scope::{Columns, Output, Scope};
+use crate::sql::scope::{Columns, Output, Scope, Source};
 
 impl Walker<'_> {
     /// The SELECT list. The second value tells whether the outputs' positions are the result's.
@@ -34,10 +34,10 @@ impl Walker<'_> {
                     options,
                 ) if options.to_string().is_empty() => {
                     let table = self.dialect.table_name(name);
-                    let source = scope.sources.iter().find(|source| source.alias == table);
-                    match source.filter(|_| table.is_some()) {
-                        Some(source) => positions &= self.expand(&source.columns, &mut outputs),
-                        None => self.not_understood("a wildcard"),
+                    let named = |source: &&Source| table.is_some() && source.alias == table;
+                    match scope.sources.iter().filter(named).collect::<Vec<_>>().as_slice() {
+                        [only] => positions &= self.expand(&only.columns, &mut outputs),
+                        _ => self.not_understood("a wildcard"),
                     }
                 }
                 _ => self.not_understood("an item of the SELECT list"),

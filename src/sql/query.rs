@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectFlavor,
-    SetExpr, Value, With,
+    SetExpr, With,
 };
 
 use crate::event::Reason;
@@ -14,6 +14,7 @@ use crate::schema::{Name, Schema};
 use crate::sql::Dialect;
 use crate::sql::equality::operand;
 use crate::sql::facts::{Occurrence, Operand, OutputColumn};
+use crate::sql::from::Bounds;
 use crate::sql::scope::{ColumnRef, Columns, Output, Scope, Source};
 
 /// Collects what a query depends on.
@@ -30,6 +31,10 @@ pub(crate) struct Walker<'a> {
     pub(super) ctes: Vec<Cte>,
     /// Views that are being expanded.
     pub(super) views: Vec<String>,
+    /// Occurrences that decide which rows are shown by more than their own LEFT JOIN's condition.
+    pub(super) decisive: HashSet<usize>,
+    /// An aggregate in a subquery was over columns of an outer query, which groups that one.
+    pub(super) outer_aggregate: bool,
     /// Every table name met, to check that none was passed over.
     pub(super) seen: HashSet<String>,
 }
@@ -59,6 +64,8 @@ impl<'a> Walker<'a> {
             grouping: false,
             ctes: Vec::new(),
             views: Vec::new(),
+            decisive: HashSet::new(),
+            outer_aggregate: false,
             seen: HashSet::new(),
         }
     }
@@ -75,6 +82,21 @@ impl<'a> Walker<'a> {
     pub(super) fn mark(&mut self, refs: &[ColumnRef]) {
         for (index, column) in refs {
             self.occurrences[*index].membership.insert(column.clone());
+            self.decisive.insert(*index);
+        }
+    }
+
+    /// The condition of a join. What it says about the right side of its own LEFT JOIN decides
+    /// only what stands beside rows that are shown anyway.
+    fn mark_condition(&mut self, refs: &[ColumnRef], bounds: &Bounds) {
+        for reference in refs {
+            match bounds {
+                Bounds::Only(right) if right.contains(&reference.0) => {
+                    let occurrence = &mut self.occurrences[reference.0];
+                    occurrence.membership.insert(reference.1.clone());
+                }
+                _ => self.mark(std::slice::from_ref(reference)),
+            }
         }
     }
 
@@ -85,7 +107,7 @@ impl<'a> Walker<'a> {
         for (index, column) in outputs.iter().flat_map(|output| &output.refs) {
             self.occurrences[*index].output.insert(column.clone());
         }
-        if positions {
+        if positions && !self.outer_aggregate {
             shape.occurrences.iter().for_each(|index| self.expose(*index, &outputs));
         }
         Some(shape)
@@ -250,8 +272,10 @@ impl<'a> Walker<'a> {
         let (outputs, positions) = self.projection(select, &mut scope, &joined);
 
         let mut members = Vec::new();
-        for (condition, _) in &joined.conditions {
-            self.expr(condition, &scope, &mut members);
+        for (condition, bounds) in &joined.conditions {
+            let mut refs = Vec::new();
+            self.expr(condition, &scope, &mut refs);
+            self.mark_condition(&refs, bounds);
         }
         if let Some(condition) = &select.selection {
             self.expr(condition, &scope, &mut members);
@@ -275,7 +299,13 @@ impl<'a> Walker<'a> {
             }
         };
         if let Some(shape) = shape.filter(|_| !grouped && !distinct && !self.grouping) {
-            shape.occurrences = joined.occurrences;
+            // Where an outer join's missing row can decide what is shown, rows that are not
+            // shown count as well.
+            let by_rows = |index: &usize| {
+                let decides = joined.unbounded || self.decisive.contains(index);
+                !(self.occurrences[*index].nullable && decides)
+            };
+            shape.occurrences = joined.occurrences.into_iter().filter(by_rows).collect();
         }
         self.grouping = outer;
         (outputs, positions)
@@ -314,10 +344,8 @@ impl<'a> Walker<'a> {
             GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => {
                 grouped = !exprs.is_empty();
                 for expr in exprs {
-                    // `GROUP BY 1` means the first output.
-                    if is_position(expr) {
-                        self.coarse = true;
-                    }
+                    // `GROUP BY 1` means the first output, and so may `(1)` and `1 COLLATE x`.
+                    self.coarse |= is_constant(expr);
                     self.expr(expr, scope, members);
                 }
             }
@@ -352,14 +380,18 @@ impl<'a> Walker<'a> {
         if order.interpolate.is_some() {
             self.not_understood("INTERPOLATE");
         }
-        for item in exprs.iter().filter(|item| is_position(&item.expr)) {
+        for item in exprs {
+            self.order_exprs(std::slice::from_ref(item), scope, members);
+            if !is_constant(&item.expr) {
+                continue;
+            }
+            // The position of an output: `2`, and also `(2)` and `2 COLLATE x`.
             let position = item.expr.to_string().parse::<usize>().ok();
             match position.and_then(|p| outputs.get(p.checked_sub(1)?)) {
                 Some(output) => members.extend(output.refs.iter().cloned()),
                 None => self.coarse = true,
             }
         }
-        self.order_exprs(exprs, scope, members);
     }
 
     /// ORDER BY of a set operation: over outputs that are all marked already.
@@ -390,7 +422,13 @@ fn limits(query: &Query) -> (Vec<&Expr>, Option<&Expr>) {
     }
 }
 
-/// `ORDER BY 2` and `GROUP BY 1` name outputs by position.
-fn is_position(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+/// `2`, `(2)`, `+2`, `2 COLLATE x`: in ORDER BY and GROUP BY they name outputs by position.
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(e) | Expr::UnaryOp { expr: e, .. } | Expr::Collate { expr: e, .. } => {
+            is_constant(e)
+        }
+        Expr::Value(_) => true,
+        _ => false,
+    }
 }

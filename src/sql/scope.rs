@@ -60,7 +60,12 @@ impl<'p> Scope<'p> {
         occurrences: &[Occurrence],
     ) -> Option<Vec<ColumnRef>> {
         let outer = || self.parent?.resolve(qualifier, name, schema, occurrences);
-        let own = self.own(qualifier, name, schema, occurrences);
+        let mut own = self.own(qualifier, name, schema, occurrences);
+        // A source whose columns are unknown may have this one, or may not.
+        let unsure = |source: &Source| matches!(source.columns, Columns::Free);
+        if qualifier.is_none() && own.is_some() && self.sources.iter().any(unsure) {
+            own.get_or_insert_default().extend(outer().unwrap_or_default());
+        }
         match self.aliases.get(name).filter(|_| qualifier.is_none()) {
             None => own.or_else(outer),
             // Where an alias does not count, the name means a column: here, or further out.

@@ -63,7 +63,8 @@ fn combine(mut parts: Vec<Analysis>) -> Analysis {
                 is_ddl = true;
                 temporary.extend(more);
             }
-            Analysis::RawTransaction(one) => {
+            Analysis::RawTransaction { control: one, temporary: more } => {
+                temporary.extend(more);
                 control = Some(match (control, one) {
                     (Some(Control::Begin), Control::End)
                     | (Some(Control::Savepoint), Control::Release) => Control::Block,
@@ -73,8 +74,8 @@ fn combine(mut parts: Vec<Analysis>) -> Analysis {
         }
     }
     match (control, is_ddl, opaque) {
-        (_, true, _) => Analysis::Ddl { temporary },
-        (Some(control), ..) => Analysis::RawTransaction(control),
+        (Some(control), ..) => Analysis::RawTransaction { control, temporary },
+        (None, true, _) => Analysis::Ddl { temporary },
         (None, false, Some(why)) => Analysis::Opaque(why),
         (None, false, None) if writes.is_empty() => {
             Analysis::Read(ReadFacts::uncacheable(Reason::NotARead))
@@ -88,27 +89,26 @@ fn one(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
         Some(Token::Word(word)) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
         _ => String::new(),
     };
+    let raw = |control| Analysis::RawTransaction { control, temporary: Vec::new() };
     let not_a_read = || Analysis::Read(ReadFacts::uncacheable(Reason::NotARead));
     match word(0).as_str() {
         "create" | "drop" | "alter" => {
             return Analysis::Ddl { temporary: temporary_name(tokens, dialect, word) };
         }
-        "begin" | "start" => return Analysis::RawTransaction(Control::Begin),
-        "commit" | "end" => return Analysis::RawTransaction(Control::End),
+        "begin" | "start" => return raw(Control::Begin),
+        "commit" | "end" => return raw(Control::End),
         "rollback" => {
             // ROLLBACK TO keeps the transaction open.
             let to = (1..4).any(|index| word(index) == "to");
-            return if to { not_a_read() } else { Analysis::RawTransaction(Control::End) };
+            return if to { not_a_read() } else { raw(Control::End) };
         }
-        "savepoint" => return Analysis::RawTransaction(Control::Savepoint),
-        "release" => return Analysis::RawTransaction(Control::Release),
+        "savepoint" => return raw(Control::Savepoint),
+        "release" => return raw(Control::Release),
         "analyze" | "reindex" => return not_a_read(),
         "explain" if (1..4).all(|index| word(index) != "analyze") => return not_a_read(),
         // A setting can change what every other statement means.
-        "pragma" if tokens.contains(&Token::Eq) => {
-            return Analysis::Opaque("a PRAGMA that changes a setting".into());
-        }
-        "pragma" => return not_a_read(),
+        "pragma" if !tokens.contains(&Token::Eq) && asks(&word) => return not_a_read(),
+        "pragma" => return Analysis::Opaque("a PRAGMA that may change a setting".into()),
         _ => {}
     }
     match parse::statements(tokens.to_vec(), dialect) {
@@ -122,6 +122,28 @@ fn one(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
             _ => Analysis::Opaque(reason.to_string()),
         },
     }
+}
+
+/// A PRAGMA that only tells something, with or without an argument.
+fn asks(word: &impl Fn(usize) -> String) -> bool {
+    const QUESTIONS: &[&str] = &[
+        "collation_list",
+        "compile_options",
+        "database_list",
+        "foreign_key_check",
+        "foreign_key_list",
+        "function_list",
+        "index_info",
+        "index_list",
+        "index_xinfo",
+        "integrity_check",
+        "pragma_list",
+        "quick_check",
+        "table_info",
+        "table_list",
+        "table_xinfo",
+    ];
+    QUESTIONS.contains(&&*word(1))
 }
 
 /// The name that a `CREATE TEMPORARY …` hides on the connection that runs it.

@@ -131,6 +131,9 @@ impl<'a> Writer<'a> {
             return Err("an unusual INSERT".into());
         }
         let target = self.target(name)?;
+        if target.table.is_some_and(|table| table.replaces) {
+            return self.finish(&target, WriteFacts::unknown(target.name.clone()));
+        }
         let columns = self.insert_columns(insert, &target)?;
         let mut rows = self.insert_rows(insert, &columns);
         let conflict = self.conflict(insert)?;
@@ -169,6 +172,9 @@ impl<'a> Writer<'a> {
             return None;
         };
         if source.with.is_some() || values.rows.len() > MAX_ROWS {
+            return None;
+        }
+        if columns.iter().enumerate().any(|(index, name)| columns[..index].contains(name)) {
             return None;
         }
         let row = |row: &[Expr]| {
@@ -251,7 +257,8 @@ impl<'a> Writer<'a> {
         };
         let target = self.target(name)?;
         let set = self.set(&update.assignments)?;
-        let in_catalog = |column: &Name| target.table.is_none_or(|t| t.column(column).is_some());
+        let in_catalog =
+            |column: &Name| target.table.is_none_or(|t| !t.replaces && t.column(column).is_some());
         if !set.iter().all(|(column, _)| in_catalog(column)) {
             return self.finish(&target, WriteFacts::unknown(target.name.clone()));
         }

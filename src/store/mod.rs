@@ -17,7 +17,8 @@ pub(crate) struct Entry {
     /// The typed value itself, behind its own `Arc`: a hit clones the pointer.
     pub(crate) value: Arc<dyn Any + Send + Sync>,
     pub(crate) stamps: Stamps,
-    pub(crate) expires_ms: u64,
+    pub(crate) filled_ms: u64,
+    pub(crate) ttl_ms: u64,
     /// What it counts against the budget.
     pub(crate) bytes: usize,
     pub(crate) counters: Arc<Counters>,
