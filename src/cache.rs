@@ -1,5 +1,6 @@
 //! The engine that joins the mechanisms, and the handle that users hold.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(crate) struct Engine {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stats: Registry,
     databases: Mutex<Vec<Weak<Database>>>,
+    /// Changes of some database's schema that are under way.
+    pub(crate) schema_changes: AtomicUsize,
 }
 
 /// When the rows of an UPDATE or DELETE are read before it, so that only what shows them is
@@ -82,6 +85,7 @@ impl Engine {
             observer: builder.observer,
             stats: Registry::default(),
             databases: Mutex::default(),
+            schema_changes: AtomicUsize::new(0),
         }
     }
 
@@ -109,12 +113,11 @@ impl Engine {
         self.tell(|| Event::Doubt { tables, begins });
     }
 
-    pub(crate) fn forget_other_schemas(&self, changed: &Database) {
+    pub(crate) fn forget_schemas(&self) {
         let all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
-        let others: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        let connected: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
         drop(all);
-        let others = others.iter().filter(|other| !std::ptr::eq(&***other, changed));
-        others.for_each(|other| other.forget_schema());
+        connected.iter().for_each(|database| database.forget_schema());
     }
 
     /// A valid entry that is younger than `ttl_ms`, or nothing.

@@ -102,6 +102,38 @@ where
     }
 }
 
+/// A change of the schema, from before it is sent until it is known.
+pub(crate) struct SchemaChange {
+    database: Arc<Database>,
+    counted: bool,
+}
+
+impl SchemaChange {
+    /// It is done, or undone: reads the catalog, then forgets everything. Other connections of
+    /// the cache, which may be to the same database, read it when they next need it.
+    pub(crate) async fn done(mut self, sql: &str) {
+        let database = self.database.clone();
+        if self.end() {
+            database.load().await;
+        }
+        database.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
+    }
+
+    fn end(&mut self) -> bool {
+        let counted = std::mem::take(&mut self.counted);
+        if counted {
+            self.database.engine.schema_changes.fetch_sub(1, Ordering::SeqCst);
+        }
+        counted
+    }
+}
+
+impl Drop for SchemaChange {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// Counts one piece of work in the background while it lives.
 struct Underway(Arc<Engine>);
 
@@ -221,8 +253,9 @@ impl Database {
     pub(crate) async fn fresh(&self) -> Arc<Understanding> {
         let now = self.engine.clock.now_ms();
         let due = now >= self.due_ms.load(Ordering::SeqCst);
-        if due && self.stale.load(Ordering::SeqCst) {
-            self.load().await;
+        if due && self.stale.load(Ordering::SeqCst) && self.load().await {
+            // What was made under the old schema may have missed writes since it changed.
+            self.engine.bump(&Bump::all(), || Cause::Ddl { sql: "seen in the catalog".into() });
         }
         self.current()
     }
@@ -239,8 +272,13 @@ impl Database {
 
     /// Reads the catalog. The new schema is in place before this returns, so that a bump of `*`
     /// afterwards leaves no entry that was made under the old one.
-    pub(crate) async fn load(&self) {
+    ///
+    /// Returns whether it changed. While somebody is changing the schema it is not read at all.
+    pub(crate) async fn load(&self) -> bool {
         let _one_at_a_time = self.loading.lock().await;
+        if self.engine.schema_changes.load(Ordering::SeqCst) > 0 {
+            return false;
+        }
         self.stale.store(false, Ordering::SeqCst);
         let due_ms = self.engine.clock.now_ms().saturating_add(RELOAD_AFTER_MS);
         self.due_ms.store(due_ms, Ordering::SeqCst);
@@ -253,13 +291,22 @@ impl Database {
                 self.engine.tell(|| Event::CatalogUnreadable { error: &error });
             }
         }
-        self.install(schema.unwrap_or_default());
+        self.install(schema.unwrap_or_default())
     }
 
-    fn install(&self, mut schema: Schema) {
+    fn install(&self, mut schema: Schema) -> bool {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if self.engine.schema_changes.load(Ordering::SeqCst) > 0 {
+            // It began to change while it was read.
+            self.stale.store(true, Ordering::SeqCst);
+            return false;
+        }
         schema.shadowed.extend(current.schema.shadowed.iter().cloned());
+        if current.schema == schema {
+            return false;
+        }
         *current = Arc::new(Understanding::new(schema, self.backend.into()));
+        true
     }
 
     /// Some other connection to this database may have changed its schema: until the catalog is
@@ -286,14 +333,15 @@ impl Database {
         *current = Arc::new(Understanding::new(unknown, self.backend.into()));
     }
 
-    /// After a change of the schema: read it, then forget everything. Other connections of the
-    /// cache, which may be to the same database, read it when they next need it.
-    pub(crate) async fn schema_changed(&self, sql: &str) {
-        self.engine.forget_other_schemas(self);
-        if !crate::fault::broken(crate::fault::Fault::OldSchema) {
-            self.load().await;
+    /// Somebody is about to change the schema. Until that is over nothing is known, so a write
+    /// that is acknowledged meanwhile invalidates everything.
+    pub(crate) fn change_schema(self: &Arc<Self>) -> SchemaChange {
+        let forget = !crate::fault::broken(crate::fault::Fault::OldSchema);
+        if forget {
+            self.engine.schema_changes.fetch_add(1, Ordering::SeqCst);
+            self.engine.forget_schemas();
         }
-        self.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
+        SchemaChange { database: self.clone(), counted: forget }
     }
 
     /// Raw SQL is about to open or end a transaction.

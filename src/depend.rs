@@ -98,6 +98,10 @@ impl Plan {
         let Some(key) = key else {
             return columns.into_iter().for_each(|tag| self.add(tag));
         };
+        if of.nullable {
+            // Where an outer join finds no row any more, one without it appears, shown or not.
+            members.extend(tags.gone());
+        }
         let any_row = Tag::Row(table.name.clone(), None);
         members.push(any_row.clone());
         members.retain(|tag| !dropped_by_reader(tag));

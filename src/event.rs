@@ -185,6 +185,13 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// May the next attempt be stored?
+    pub(crate) fn passes(&self) -> bool {
+        matches!(self, Self::Overlap | Self::TooManyWrites | Self::Doubtful | Self::RawTransaction)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

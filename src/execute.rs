@@ -81,9 +81,10 @@ where
         Analysis::Opaque(why) => {
             let (sql, why) = (Arc::<str>::from(call.sql()), why.clone());
             let pending = Pending::new(&database, Bump::all());
+            let change = may_be_ddl(&sql).then(|| database.change_schema());
             let answer = call.send(&*conn, want).await;
-            if may_be_ddl(&sql) {
-                database.schema_changed(&sql).await;
+            if let Some(change) = change {
+                change.done(&sql).await;
             }
             database.doubt_catalog();
             database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
@@ -93,15 +94,17 @@ where
         Analysis::Ddl { temporary } => {
             let sql = call.sql().to_owned();
             let pending = Pending::new(&database, Bump::all());
+            let change = database.change_schema();
             database.shadow(temporary);
             let answer = call.send(&*conn, want).await;
-            database.schema_changed(&sql).await;
+            change.done(&sql).await;
             pending.settled();
             answer
         }
         Analysis::RawTransaction { control, temporary } => {
             let sql = call.sql().to_owned();
             let opens = matches!(control, Control::Begin | Control::Savepoint);
+            let change = database.change_schema();
             database.shadow(temporary);
             if opens {
                 database.raw_control(*control);
@@ -109,7 +112,7 @@ where
             let pending = Pending::new(&database, Bump::all());
             let answer = call.send(&*conn, want).await;
             // What was done to the schema in between counts from now on, or was undone.
-            database.schema_changed(&sql).await;
+            change.done(&sql).await;
             match (&answer, control) {
                 (Err(_), Control::Block) => database.raw_control(Control::Begin),
                 _ if !opens => database.raw_control(*control),
@@ -233,7 +236,12 @@ impl Write<'_> {
     ) -> Bump {
         let returned = self.returned(answer);
         // Rows that came or went between the capture and the write are not among the captured.
-        let exact = |images: &&[Image]| images.len() as u64 == answer.count();
+        // Rows tell how many were written only if they come from RETURNING.
+        let counted = match answer {
+            Answer::Done(_) => true,
+            Answer::Rows(_) => self.facts.iter().all(|facts| !facts.returning.is_empty()),
+        };
+        let exact = |images: &&[Image]| counted && images.len() as u64 == answer.count();
         let known = Known { captured: captured.filter(exact), returned: returned.as_deref() };
         self.bump(values, known)
     }

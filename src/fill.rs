@@ -77,7 +77,7 @@ impl<T, F: Fn(&[QueryResult]) -> Result<Decoded<T>, DbErr> + Sync> Decode<T> for
 /// What one attempt to fill gave.
 struct Loaded<T> {
     value: Arc<T>,
-    entry: Option<Arc<Entry>>,
+    entry: Result<Arc<Entry>, Reason>,
 }
 
 impl<C: ConnectionTrait> Read<'_, C> {
@@ -180,9 +180,8 @@ impl<C: ConnectionTrait> Read<'_, C> {
             for _ in 0..JOINS {
                 match engine.flights.board(&digest) {
                     Role::Join(flight) => {
-                        let Some(entry) = landed(flight).await else {
-                            continue;
-                        };
+                        let Some(landed) = landed(flight).await else { continue };
+                        let Some(entry) = landed else { break };
                         // Its load may have begun before a write that we must see.
                         if engine.versions.hold(&entry.stamps)
                             && let Ok(value) = entry.value.clone().downcast::<T>()
@@ -196,8 +195,10 @@ impl<C: ConnectionTrait> Read<'_, C> {
                             return Ok(value);
                         }
                         let loaded = attempt.load(&decode).await?;
-                        if let Some(entry) = loaded.entry {
-                            leader.land(entry);
+                        match loaded.entry {
+                            Ok(entry) => leader.land(Some(entry)),
+                            Err(reason) if reason.passes() => {}
+                            Err(_) => leader.land(None),
                         }
                         return Ok(loaded.value);
                     }
@@ -289,7 +290,7 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
             count(&self.counters.refused);
             self.engine().tell(|| Event::FillRefused { key: &self.key, reason });
         }
-        Ok(Loaded { value, entry: stored.ok() })
+        Ok(Loaded { value, entry: stored })
     }
 
     fn before(

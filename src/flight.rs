@@ -13,7 +13,8 @@ use crate::key::Digest;
 use crate::store::Entry;
 use crate::sync::{Mutex, lock};
 
-type Landed = Option<Arc<Entry>>;
+/// `Some(None)`: such a result is never stored, so nobody needs to wait for it.
+type Landed = Option<Option<Arc<Entry>>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
@@ -48,8 +49,8 @@ impl Flights {
 }
 
 impl Leader<'_> {
-    /// Hands the entry to everyone who waits.
-    pub(crate) fn land(self, entry: Arc<Entry>) {
+    /// Hands the entry to everyone who waits, or tells them all to go for themselves.
+    pub(crate) fn land(self, entry: Option<Arc<Entry>>) {
         self.sender.send_replace(Some(entry));
     }
 }
@@ -61,8 +62,8 @@ impl Drop for Leader<'_> {
     }
 }
 
-/// What the leader landed; `None` if it ended without an entry.
-pub(crate) async fn landed(mut receiver: watch::Receiver<Landed>) -> Option<Arc<Entry>> {
-    let entry = receiver.wait_for(Option::is_some).await.ok()?;
-    entry.clone()
+/// What the leader landed; `None` if it ended without landing.
+pub(crate) async fn landed(mut receiver: watch::Receiver<Landed>) -> Landed {
+    let landed = receiver.wait_for(Option::is_some).await.ok()?;
+    landed.clone()
 }

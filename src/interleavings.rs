@@ -165,7 +165,7 @@ async fn fly(world: &World, flights: &Flights, loads: &AtomicUsize, revalidate: 
     for _ in 0..3 {
         match flights.board(&[0; 32]) {
             Role::Join(flight) => {
-                let Some(entry) = landed(flight).await else { continue };
+                let Some(Some(entry)) = landed(flight).await else { continue };
                 if !revalidate || world.versions.hold(&entry.stamps) {
                     let number = *entry.value.clone().downcast::<u64>().unwrap();
                     assert!(number >= must, "stale: {number} after {must} was acknowledged");
@@ -178,7 +178,7 @@ async fn fly(world: &World, flights: &Flights, loads: &AtomicUsize, revalidate: 
                 world.versions.stamp(row_tag(0).id(), &mut stamps);
                 let number = world.rows[0].load(Ordering::SeqCst);
                 future::yield_now().await;
-                leader.land(entry(number, stamps));
+                leader.land(Some(entry(number, stamps)));
                 return number;
             }
         }

@@ -11,7 +11,7 @@ use crate::tag::KeyValue;
 pub(crate) type Name = Arc<str>;
 
 /// Facts about one database's tables, views, triggers and foreign keys.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Schema {
     /// `false` when the catalog could not be read: then nothing can be told apart.
     pub(crate) known: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Schema {
     pub(crate) shadowed: HashSet<Name>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Table {
     pub(crate) name: Name,
     pub(crate) columns: Vec<Column>,
@@ -40,7 +40,7 @@ pub(crate) struct Table {
     pub(crate) is_virtual: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Column {
     pub(crate) name: Name,
     pub(crate) class: KeyClass,
@@ -72,12 +72,12 @@ pub(crate) enum ColumnDefault {
     Unknown,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct View {
     pub(crate) sql: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Trigger {
     pub(crate) table: Name,
     pub(crate) event: Operation,
@@ -98,7 +98,7 @@ pub(crate) enum Operation {
     Delete,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct ForeignKey {
     pub(crate) child: Name,
     pub(crate) columns: Vec<Name>,

@@ -162,7 +162,7 @@ where
                 if let Analysis::RawTransaction { .. } = other {
                     // It may just have been committed.
                     self.log.with(|changes| changes.left = true);
-                    self.database.schema_changed(&sql).await;
+                    self.database.change_schema().done(&sql).await;
                 }
                 answer
             }
@@ -289,9 +289,10 @@ async fn commit_and_bump<T: TransactionSession>(
     changes: Changes,
 ) -> Result<(), DbErr> {
     let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
+    let change = changes.ddl.map(|sql| (database.change_schema(), sql));
     inner.commit().await?;
-    if let Some(sql) = changes.ddl {
-        database.schema_changed(&sql).await;
+    if let Some((change, sql)) = change {
+        change.done(&sql).await;
     }
     let Some(mut bump) = unknown.bump.take().filter(|_| !broken(Fault::CommitForgets)) else {
         return Ok(());

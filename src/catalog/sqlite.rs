@@ -257,6 +257,8 @@ async fn read_indexes(conn: &impl ConnectionTrait, schema: &mut Schema) -> Resul
     for ((name, _), columns) in uniques {
         if let Some(table) = schema.tables.get_mut(&name) {
             table.uniques.push(columns);
+            // In one order, so that an unchanged schema is equal to itself.
+            table.uniques.sort_unstable();
         }
     }
     Ok(())

@@ -94,7 +94,7 @@ pub(crate) struct OutputColumn {
 }
 
 /// What one statement does to one table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct WriteFacts {
     pub(crate) table: Name,
     pub(crate) action: WriteAction,
@@ -102,7 +102,7 @@ pub(crate) struct WriteFacts {
     pub(crate) returning: Vec<OutputColumn>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum WriteAction {
     Insert {
         /// The inserted columns' values by row; `None`: rows from a SELECT, or too many.
@@ -125,7 +125,7 @@ pub(crate) enum WriteAction {
     Unknown,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Conflict {
     /// The statement fails, or skips the row.
     None,
@@ -136,7 +136,7 @@ pub(crate) enum Conflict {
 }
 
 /// How to find the rows that an UPDATE or DELETE is about to touch.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Capture {
     /// `FROM … WHERE …`, with its parameters numbered anew.
     pub(crate) tail: String,

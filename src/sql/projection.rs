@@ -26,7 +26,7 @@ impl Walker<'_> {
                 SelectItem::Wildcard(options) if options.to_string().is_empty() => {
                     positions &= !joined.merges_columns;
                     for source in &scope.sources {
-                        positions &= self.expand(&source.columns, &mut outputs);
+                        self.expand_known(&source.columns, &mut outputs);
                     }
                 }
                 SelectItem::QualifiedWildcard(
@@ -36,7 +36,7 @@ impl Walker<'_> {
                     let table = self.dialect.table_name(name);
                     let named = |source: &&Source| table.is_some() && source.alias == table;
                     match scope.sources.iter().filter(named).collect::<Vec<_>>().as_slice() {
-                        [only] => positions &= self.expand(&only.columns, &mut outputs),
+                        [only] => self.expand_known(&only.columns, &mut outputs),
                         _ => self.not_understood("a wildcard"),
                     }
                 }
@@ -65,6 +65,14 @@ impl Walker<'_> {
             _ => None,
         };
         Output { name: alias.or(column), refs, bare }
+    }
+
+    /// Adds the columns of a source, whose number must be known: what comes after them is named
+    /// by position.
+    fn expand_known(&mut self, columns: &Columns, outputs: &mut Vec<Output>) {
+        if !self.expand(columns, outputs) && self.schema.known {
+            self.not_understood("a wildcard over unknown columns");
+        }
     }
 
     /// Adds the columns of a source; `false` if their number is unknown.

@@ -14,7 +14,6 @@ use crate::schema::{Name, Schema};
 use crate::sql::Dialect;
 use crate::sql::equality::operand;
 use crate::sql::facts::{Occurrence, Operand, OutputColumn};
-use crate::sql::from::Bounds;
 use crate::sql::scope::{ColumnRef, Columns, Output, Scope, Source};
 
 /// Collects what a query depends on.
@@ -31,8 +30,6 @@ pub(crate) struct Walker<'a> {
     pub(super) ctes: Vec<Cte>,
     /// Views that are being expanded.
     pub(super) views: Vec<String>,
-    /// Occurrences that decide which rows are shown by more than their own LEFT JOIN's condition.
-    pub(super) decisive: HashSet<usize>,
     /// An aggregate in a subquery was over columns of an outer query, which groups that one.
     pub(super) outer_aggregate: bool,
     /// Every table name met, to check that none was passed over.
@@ -64,7 +61,6 @@ impl<'a> Walker<'a> {
             grouping: false,
             ctes: Vec::new(),
             views: Vec::new(),
-            decisive: HashSet::new(),
             outer_aggregate: false,
             seen: HashSet::new(),
         }
@@ -82,21 +78,6 @@ impl<'a> Walker<'a> {
     pub(super) fn mark(&mut self, refs: &[ColumnRef]) {
         for (index, column) in refs {
             self.occurrences[*index].membership.insert(column.clone());
-            self.decisive.insert(*index);
-        }
-    }
-
-    /// The condition of a join. What it says about the right side of its own LEFT JOIN decides
-    /// only what stands beside rows that are shown anyway.
-    fn mark_condition(&mut self, refs: &[ColumnRef], bounds: &Bounds) {
-        for reference in refs {
-            match bounds {
-                Bounds::Only(right) if right.contains(&reference.0) => {
-                    let occurrence = &mut self.occurrences[reference.0];
-                    occurrence.membership.insert(reference.1.clone());
-                }
-                _ => self.mark(std::slice::from_ref(reference)),
-            }
         }
     }
 
@@ -272,10 +253,8 @@ impl<'a> Walker<'a> {
         let (outputs, positions) = self.projection(select, &mut scope, &joined);
 
         let mut members = Vec::new();
-        for (condition, bounds) in &joined.conditions {
-            let mut refs = Vec::new();
-            self.expr(condition, &scope, &mut refs);
-            self.mark_condition(&refs, bounds);
+        for (condition, _) in &joined.conditions {
+            self.expr(condition, &scope, &mut members);
         }
         if let Some(condition) = &select.selection {
             self.expr(condition, &scope, &mut members);
@@ -299,13 +278,7 @@ impl<'a> Walker<'a> {
             }
         };
         if let Some(shape) = shape.filter(|_| !grouped && !distinct && !self.grouping) {
-            // Where an outer join's missing row can decide what is shown, rows that are not
-            // shown count as well.
-            let by_rows = |index: &usize| {
-                let decides = joined.unbounded || self.decisive.contains(index);
-                !(self.occurrences[*index].nullable && decides)
-            };
-            shape.occurrences = joined.occurrences.into_iter().filter(by_rows).collect();
+            shape.occurrences = joined.occurrences;
         }
         self.grouping = outer;
         (outputs, positions)

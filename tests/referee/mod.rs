@@ -191,6 +191,38 @@ impl Stale {
         self
     }
 
+    /// Says what happened, for the attack sweep.
+    pub async fn probe(&self) -> String {
+        let mut out = String::new();
+        for capture in [Capture::Auto, Capture::Always, Capture::Never] {
+            let arena = Arena::new(&self.schema, capture, 2).await;
+            let select = self.query.select().cached(TTL).all_shared(&arena.db).await;
+            if let Err(e) = select {
+                return format!("QUERY ERROR {e}");
+            }
+            let fills = arena.cache.stats().total.fills;
+            if fills == 0 {
+                out += " [not stored]";
+            }
+            for operation in &self.operations {
+                if let Operation::Single(w) = operation {
+                    if let Err(e) = send(&arena.db, w).await {
+                        out += &format!(" [op error {e}]");
+                    }
+                }
+                let (cached, hit) = arena.cached(&self.query).await;
+                let fresh = arena.fresh(&self.query).await;
+                if cached != fresh {
+                    return format!(
+                        "{out} STALE {capture:?} hit={hit} cached {cached:?} fresh {fresh:?}"
+                    );
+                }
+                out += if hit { " hit" } else { " miss" };
+            }
+            out += ";";
+        }
+        out
+    }
     /// A case of its own: this query is cached, these operations follow.
     pub fn case(schema: &[&str], query: &str, operations: Vec<Operation>) -> Self {
         let statements = schema.iter().map(|sql| (*sql).to_owned()).collect();
