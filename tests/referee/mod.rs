@@ -191,7 +191,7 @@ impl Stale {
         self
     }
 
-    /// Says what happened, for the attack sweep.
+    /// What happens to the query's entry after each operation, in words.
     pub async fn probe(&self) -> String {
         let mut out = String::new();
         for capture in [Capture::Auto, Capture::Always, Capture::Never] {

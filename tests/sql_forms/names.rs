@@ -1,20 +1,8 @@
-mod referee;
-mod support;
-use referee::Stale;
-use referee::operations::{Operation, Via, Write};
+//! Names, scopes, positions, and constraints that resolve conflicts.
 
-struct C(&'static str, &'static [&'static str], &'static str, &'static [&'static str]);
+use crate::{C, TU};
 
-fn cases() -> Vec<C> {
-    const TU: &[&str] = &[
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, b INTEGER, s TEXT)",
-        "CREATE INDEX tk ON t (k)",
-        "CREATE TABLE u (id INTEGER PRIMARY KEY, x INTEGER, y INTEGER)",
-        "CREATE TABLE v (id INTEGER PRIMARY KEY, x INTEGER, y INTEGER, j TEXT)",
-        "INSERT INTO t VALUES (1, 1, 10, 'a'), (2, 1, 20, 'b'), (3, 2, 30, 'c')",
-        "INSERT INTO u VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3)",
-        "INSERT INTO v VALUES (1, 1, 1, '[1]'), (2, 2, 2, '[2]'), (3, 3, 3, '[3]')",
-    ];
+pub fn cases() -> Vec<C> {
     vec![
         C(
             "antijoin",
@@ -511,31 +499,4 @@ fn cases() -> Vec<C> {
             ],
         ),
     ]
-}
-
-#[tokio::test]
-async fn sweep() {
-    let only = std::env::var("CASE").ok();
-    let mut bad = 0;
-    for C(name, schema, query, operations) in cases() {
-        if only.as_deref().is_some_and(|o| o != name) {
-            continue;
-        }
-        for via in [Via::Execute, Via::QueryAll, Via::Text] {
-            let ops: Vec<_> = operations.iter().map(|sql| {
-                let sql = if *sql == "@BIG" {
-                    format!("{}CREATE TRIGGER g AFTER UPDATE ON t BEGIN UPDATE u SET x = x + 1; END", "SELECT 1;".repeat(4100))
-                } else if *sql == "@READ" { "SELECT 1".into() } else { (*sql).to_string() };
-                let via = if sql.len() > 1000 { Via::Text } else { via };
-                Operation::Single(Write::new(&sql, via))
-            }).collect();
-            let case = Stale::case(schema, query, ops);
-            let probe = case.probe().await;
-            println!("{:40} {via:?}: {probe}", name);
-            if probe.contains("STALE") {
-                bad += 1;
-            }
-        }
-    }
-    assert_eq!(bad, 0);
 }
