@@ -104,7 +104,7 @@ impl Run {
                 // In every order, so that none always finds the machine as another one left it.
                 let count = self.shops.len();
                 for turn in 0..count {
-                    let turn = if now / 3 % 2 == 0 { turn } else { count - 1 - turn };
+                    let turn = if (now / 3).is_multiple_of(2) { turn } else { count - 1 - turn };
                     self.shops[(turn + now as usize) % count].0.write(write).await?;
                 }
                 self.rivals.iter_mut().for_each(|(rival, _)| rival.write(write));
