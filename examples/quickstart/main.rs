@@ -27,7 +27,7 @@ use reads::READS;
 use report::Report;
 use writes::WRITES;
 
-const OPERATIONS: u64 = 16_000;
+const OPERATIONS: u64 = 40_000;
 
 /// Of all operations.
 const READ_SHARE: f64 = 0.9;
@@ -100,7 +100,7 @@ fn print(report: &Report, cache: &QueryCache, start: Instant) {
     println!("(usual: half of the answers were faster than this; slow: only 1 in 100 was slower)");
     println!("{}", report.reads_table());
     if cfg!(debug_assertions) {
-        println!("This is an unoptimised build; with --release all of these times are shorter.");
+        println!("This is a debug build; with --release all of these times are shorter.");
     }
     println!("\nHOW PRECISE: a change drops only those stored answers that it may have touched.");
     println!("{}", report.writes_table());
