@@ -245,7 +245,7 @@ async fn one_connection_everything() {
 async fn write_while_ddl_is_not_yet_known() {
     let file = File::new();
     let plain = file.pool(4).await;
-    for s in TU33 {
+    for s in TU3 {
         plain.execute_unprepared(s).await.unwrap();
     }
     let cache = QueryCache::builder().build().await.unwrap();

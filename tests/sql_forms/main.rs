@@ -26,20 +26,25 @@ const TU: &[&str] = &[
     "INSERT INTO v VALUES (1, 1, 1, '[1]'), (2, 2, 2, '[2]'), (3, 3, 3, '[3]')",
 ];
 
-const TU2: &[&str] = &[
-    "CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, b INTEGER, s TEXT)",
-    "CREATE INDEX tk ON t (k)",
-    "CREATE TABLE u (id INTEGER PRIMARY KEY, x INTEGER, y INTEGER)",
-    "INSERT INTO t VALUES (1, 1, 10, 'a'), (2, 1, 20, 'b'), (3, 2, 30, 'c')",
-    "INSERT INTO u VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3)",
-];
-
 const TU3: &[&str] = &[
     "CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, b INTEGER UNIQUE, s TEXT)",
     "CREATE INDEX tk ON t (k)",
     "CREATE TABLE u (id INTEGER PRIMARY KEY, x INTEGER, y INTEGER)",
     "INSERT INTO t VALUES (1, 1, 10, 'a'), (2, 1, 20, 'b'), (3, 2, 30, 'c')",
     "INSERT INTO u VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3)",
+];
+
+/// `TU` with NULLs and more keys.
+const T2: &[&str] = &[
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, b INTEGER, s TEXT)",
+    "CREATE INDEX tk ON t (k)",
+    "CREATE INDEX ts ON t (s)",
+    "CREATE TABLE u (id INTEGER PRIMARY KEY, x INTEGER, y INTEGER)",
+    "CREATE INDEX ux ON u (x)",
+    "CREATE TABLE v (id INTEGER PRIMARY KEY, x INTEGER, y INTEGER, j TEXT)",
+    "INSERT INTO t VALUES (1, 1, 10, 'a'), (2, 1, 20, 'b'), (3, 2, 30, 'c'), (4, NULL, 40, NULL)",
+    "INSERT INTO u VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3), (5, NULL, 5)",
+    "INSERT INTO v VALUES (1, 1, 1, '[1]'), (2, 2, 2, '[2]'), (3, 3, 3, '[3]')",
 ];
 
 fn write(sql: &str, via: Via) -> Operation {

@@ -1,6 +1,6 @@
 //! Joins, subqueries and writes of unusual shape.
 
-use crate::{C, TU2};
+use crate::{C, T2};
 
 pub fn cases() -> Vec<C> {
     vec![
