@@ -145,11 +145,13 @@ impl Write<'_> {
     }
 
     fn bump(&self, values: &[Value], known: Known<'_>) -> Bump {
+        if let [facts] = self.facts {
+            return bump_of(facts, values, known, &self.understanding.schema);
+        }
         let mut bump = Bump::default();
         for facts in self.facts {
-            // Images belong to the only statement of the text.
-            let known = if self.facts.len() == 1 { known } else { Known::default() };
-            bump.merge(bump_of(facts, values, known, &self.understanding.schema));
+            // Images would belong to the only statement of a text.
+            bump.merge(bump_of(facts, values, Known::default(), &self.understanding.schema));
         }
         bump
     }

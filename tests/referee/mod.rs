@@ -205,10 +205,10 @@ impl Stale {
                 out += " [not stored]";
             }
             for operation in &self.operations {
-                if let Operation::Single(w) = operation {
-                    if let Err(e) = send(&arena.db, w).await {
-                        out += &format!(" [op error {e}]");
-                    }
+                if let Operation::Single(write) = operation
+                    && let Err(error) = send(&arena.db, write).await
+                {
+                    out += &format!(" [failed: {error}]");
                 }
                 let (cached, hit) = arena.cached(&self.query).await;
                 let fresh = arena.fresh(&self.query).await;

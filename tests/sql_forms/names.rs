@@ -279,7 +279,6 @@ pub fn cases() -> Vec<C> {
                 "UPDATE t SET b = 1 WHERE id = 1",
             ],
         ),
-        C("pragma paren", TU, "id FROM t WHERE s LIKE 'A'", &["PRAGMA case_sensitive_like(1)"]),
         C(
             "view paren col",
             &[
