@@ -1,7 +1,7 @@
 //! The engine that joins the mechanisms, and the handle that users hold.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement, TransactionTrait};
@@ -12,6 +12,7 @@ use crate::change::Bump;
 use crate::clock::Clock;
 use crate::connection::CachedConnection;
 use crate::database::{Database, RootOf};
+use crate::declare::Declarations;
 use crate::error::Error;
 use crate::event::{Cause, Event, Observer};
 use crate::explain::Explanation;
@@ -51,6 +52,7 @@ pub(crate) struct Engine {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stats: Registry,
     databases: Mutex<Vec<Weak<Database>>>,
+    pub(crate) declarations: RwLock<Declarations>,
     /// Changes of some database's schema that are under way.
     pub(crate) schema_changes: AtomicUsize,
 }
@@ -85,6 +87,7 @@ impl Engine {
             observer: builder.observer,
             stats: Registry::default(),
             databases: Mutex::default(),
+            declarations: RwLock::default(),
             schema_changes: AtomicUsize::new(0),
         }
     }

@@ -41,8 +41,10 @@ pub(crate) fn consequences(change: &Change, schema: &Schema) -> Option<Vec<Chang
 /// What a foreign key's actions do to the child.
 fn cascade(key: &ForeignKey, effect: &Effect, schema: &Schema) -> Vec<Change> {
     let change = |effect| vec![Change { table: key.child.clone(), effect }];
-    let Some(child) = schema.table(&key.child) else {
-        return change(Effect::Unknown);
+    // Triggers may change what a cascade writes.
+    let Some(child) = schema.table(&key.child).filter(|child| !child.rewritten) else {
+        let acts = key.on_delete != Action::Nothing || key.on_update != Action::Nothing;
+        return if acts { change(Effect::Unknown) } else { Vec::new() };
     };
     let fixed = |image: &Image| {
         let mut found = Image::default();

@@ -29,6 +29,8 @@ pub struct CachedConnection<C = DatabaseConnection> {
     inner: Arc<C>,
     database: Arc<Database>,
     scope: Option<Arc<str>>,
+    /// Do its transactions use the cache while they can?
+    transactions: bool,
 }
 
 impl<C> Clone for CachedConnection<C> {
@@ -37,6 +39,7 @@ impl<C> Clone for CachedConnection<C> {
             inner: self.inner.clone(),
             database: self.database.clone(),
             scope: self.scope.clone(),
+            transactions: self.transactions,
         }
     }
 }
@@ -52,7 +55,7 @@ impl<C> std::fmt::Debug for CachedConnection<C> {
 
 impl<C> CachedConnection<C> {
     pub(crate) fn new(inner: Arc<C>, database: Arc<Database>) -> Self {
-        Self { inner, database, scope: None }
+        Self { inner, database, scope: None, transactions: false }
     }
 
     pub(crate) fn database(&self) -> &Arc<Database> {
@@ -101,6 +104,25 @@ impl<C> CachedConnection<C> {
     #[must_use]
     pub fn scoped(&self, name: &str) -> Self {
         Self { scope: Some(name.into()), ..self.clone() }
+    }
+
+    /// The same connection, whose transactions use the cache for their cached reads until they
+    /// first do something else than read: for code that runs in a transaction whether it writes
+    /// or not.
+    ///
+    /// Only under READ COMMITTED, where each statement sees what is committed when it starts: the
+    /// default of PostgreSQL, but not of MySQL, whose transactions go on seeing their first moment
+    /// and so neither hit nor fill. Nor do SQLite's.
+    ///
+    /// ```
+    /// # use sea_orm_cache::CachedConnection;
+    /// fn for_handlers(db: &CachedConnection) -> CachedConnection {
+    ///     db.caching_in_transactions()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn caching_in_transactions(&self) -> Self {
+        Self { transactions: true, ..self.clone() }
     }
 
     /// What a query would depend on, or why it would not be cached; for a write, what it would
@@ -161,6 +183,21 @@ where
                 Err(error)
             }
         }
+    }
+
+    fn opened(
+        &self,
+        inner: C::Transaction,
+        isolation: Option<IsolationLevel>,
+        locked: bool,
+    ) -> CachedTransaction<C::Transaction> {
+        let committed = match isolation {
+            Some(level) => matches!(level, IsolationLevel::ReadCommitted),
+            None => self.database.current().schema.read_committed,
+        };
+        let reads = self.transactions && committed && self.database.backend != DbBackend::Sqlite;
+        let transaction = CachedTransaction::outermost(inner, &self.database, locked);
+        transaction.reading(reads, self.scope.clone())
     }
 
     pub(crate) fn render<'s, S: StatementBuilder>(&self, statement: &'s S) -> Call<'s, S> {
@@ -230,7 +267,7 @@ where
     type Transaction = CachedTransaction<C::Transaction>;
 
     async fn begin(&self) -> Result<Self::Transaction, DbErr> {
-        Ok(CachedTransaction::outermost(self.inner.begin().await?, &self.database, false))
+        Ok(self.opened(self.inner.begin().await?, None, false))
     }
 
     async fn begin_with_config(
@@ -239,7 +276,7 @@ where
         access_mode: Option<AccessMode>,
     ) -> Result<Self::Transaction, DbErr> {
         let inner = self.inner.begin_with_config(isolation_level, access_mode).await?;
-        Ok(CachedTransaction::outermost(inner, &self.database, false))
+        Ok(self.opened(inner, isolation_level, false))
     }
 
     async fn begin_with_options(
@@ -247,8 +284,9 @@ where
         options: TransactionOptions,
     ) -> Result<Self::Transaction, DbErr> {
         let locked = CachedTransaction::<C::Transaction>::locks(&options);
+        let isolation = options.isolation_level;
         let inner = self.inner.begin_with_options(options).await?;
-        Ok(CachedTransaction::outermost(inner, &self.database, locked))
+        Ok(self.opened(inner, isolation, locked))
     }
 
     async fn transaction<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>

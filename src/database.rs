@@ -1,18 +1,18 @@
 //! One connected database: who it is, what is known of its schema, and what its texts mean.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionSession, TransactionTrait,
-};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
+use crate::barrier::barrier;
 use crate::cache::Engine;
 use crate::catalog;
 use crate::change::Bump;
@@ -32,6 +32,23 @@ const MAX_CACHED_TEXT_BYTES: usize = 64 * 1024;
 /// At most one attempt per second to find a table that the catalog did not list.
 const RELOAD_AFTER_MS: u64 = 1_000;
 
+/// A database that does not tell when a transaction is over is asked again, for some minutes: it
+/// may be busy, or not there. After that its tables stay uncached.
+const ATTEMPTS: u64 = 200;
+
+/// A statement whose connection was lost may still be on its way to the server, which then does
+/// not know of it yet. Far longer than a packet lives.
+const UNDERWAY: Duration = Duration::from_secs(60);
+
+/// What was sent when the connection was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// COMMIT: the server knows its transaction.
+    Commit,
+    /// A statement outside any transaction.
+    Statement,
+}
+
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(crate) struct Database {
@@ -49,6 +66,8 @@ pub(crate) struct Database {
     due_ms: AtomicU64,
     loading: tokio::sync::Mutex<()>,
     raw: RawTransaction,
+    /// The statement that changed a session for good, if there was one.
+    session: OnceLock<Arc<str>>,
 }
 
 /// A schema and the meaning of texts under it.
@@ -88,17 +107,7 @@ where
 
     fn barrier(&self) -> BoxFuture<Result<(), DbErr>> {
         let conn = self.0.clone();
-        Box::pin(async move {
-            if conn.get_database_backend() != DbBackend::Sqlite {
-                return Err(DbErr::Custom("no way to tell when a transaction is over".into()));
-            }
-            // SQLite has one writer at a time, so whoever holds the lock is alone.
-            let options = TransactionOptions {
-                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-                ..TransactionOptions::default()
-            };
-            conn.begin_with_options(options).await?.rollback().await
-        })
+        Box::pin(async move { barrier(&*conn).await })
     }
 }
 
@@ -204,6 +213,7 @@ impl Database {
             due_ms: AtomicU64::new(0),
             loading: tokio::sync::Mutex::new(()),
             raw: RawTransaction::default(),
+            session: OnceLock::new(),
         }
     }
 
@@ -276,15 +286,22 @@ impl Database {
     /// Returns whether it changed. While somebody is changing the schema it is not read at all.
     pub(crate) async fn load(&self) -> bool {
         let _one_at_a_time = self.loading.lock().await;
-        if self.engine.schema_changes.load(Ordering::SeqCst) > 0 {
+        if self.engine.schema_changes.load(Ordering::SeqCst) > 0 || self.session.get().is_some() {
             return false;
         }
         self.stale.store(false, Ordering::SeqCst);
         let due_ms = self.engine.clock.now_ms().saturating_add(RELOAD_AFTER_MS);
         self.due_ms.store(due_ms, Ordering::SeqCst);
-        let schema = self.root.catalog().await;
-        match &schema {
-            Ok(schema) => self.engine.tell(|| Event::Catalog { tables: schema.tables.len() }),
+        let mut schema = self.root.catalog().await;
+        match &mut schema {
+            Ok(schema) => {
+                let declared = &self.engine.declarations;
+                let declared = declared.read().unwrap_or_else(PoisonError::into_inner);
+                declared.complete(schema, self.backend.into());
+                drop(declared);
+                self.engine.tell(|| Event::Catalog { tables: schema.tables.len() });
+                self.tell_unknown(schema);
+            }
             Err(error) => {
                 let error = error.to_string();
                 self.stale.store(true, Ordering::SeqCst);
@@ -294,11 +311,31 @@ impl Database {
         self.install(schema.unwrap_or_default())
     }
 
+    /// Names the triggers of which nothing is known, with the code that would say it.
+    fn tell_unknown(&self, schema: &Schema) {
+        let mut tables = HashSet::new();
+        for trigger in schema.triggers.iter().filter(|trigger| trigger.writes.is_none()) {
+            if !tables.insert(&trigger.table) {
+                continue;
+            }
+            let table = &trigger.table;
+            let entity = table.rsplit('.').next().unwrap_or(table);
+            let of_table = schema.triggers.iter().filter(|trigger| trigger.table == *table);
+            let written = sql::trigger::guess(of_table.map(|trigger| &*trigger.body), schema);
+            let declare =
+                format!("cache.declare().trigger_writes::<{entity}::Entity>({written:?});");
+            self.engine.tell(|| Event::UnknownTriggers { table, declare: &declare });
+        }
+    }
+
     fn install(&self, mut schema: Schema) -> bool {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if self.engine.schema_changes.load(Ordering::SeqCst) > 0 {
             // It began to change while it was read.
             self.stale.store(true, Ordering::SeqCst);
+            return false;
+        }
+        if self.session.get().is_some() {
             return false;
         }
         schema.shadowed.extend(current.schema.shadowed.iter().cloned());
@@ -344,6 +381,16 @@ impl Database {
         SchemaChange { database: self.clone(), counted: forget }
     }
 
+    /// A statement is about to change what others mean in its session, whichever connection of the
+    /// pool that is.
+    pub(crate) fn change_session(&self, sql: &str) {
+        if self.session.set(sql.into()).is_ok() {
+            self.raw.moves.fetch_add(1, Ordering::SeqCst);
+            self.forget_schema();
+            self.engine.tell(|| Event::SessionChanged { sql });
+        }
+    }
+
     /// Raw SQL is about to open or end a transaction.
     pub(crate) fn raw_control(&self, control: Control) {
         self.raw.moves.fetch_add(1, Ordering::SeqCst);
@@ -363,6 +410,9 @@ impl Database {
 
     /// `Some` while no raw transaction is open; it changes whenever one was.
     pub(crate) fn raw_state(&self) -> Result<usize, Reason> {
+        if let Some(sql) = self.session.get() {
+            return Err(Reason::Session(sql.clone()));
+        }
         let moves = self.raw.moves.load(Ordering::SeqCst);
         match self.raw.depth.load(Ordering::SeqCst) {
             0 => Ok(moves),
@@ -381,17 +431,19 @@ impl Database {
 
     /// Waits, in the background, until the outcome of a write is certain; then bumps again and
     /// lets its tables be cached as before.
-    pub(crate) fn settle(self: &Arc<Self>, bump: Bump) {
-        // A busy database is asked again; each attempt waits for the lock as long as it is set to.
-        const ATTEMPTS: usize = 20;
+    pub(crate) fn settle(self: &Arc<Self>, bump: Bump, lost: Lost) {
         let database = self.clone();
         self.spawn(async move {
-            for _ in 0..ATTEMPTS {
+            if lost == Lost::Statement && database.backend != DbBackend::Sqlite {
+                tokio::time::sleep(UNDERWAY).await;
+            }
+            for attempt in 1..=ATTEMPTS {
                 if database.root.barrier().await.is_ok() {
                     database.engine.bump(&bump, || Cause::Doubt);
                     database.engine.doubt(&bump.tables, false);
                     return;
                 }
+                tokio::time::sleep(Duration::from_millis(10 * attempt)).await;
             }
         });
     }

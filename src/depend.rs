@@ -1,10 +1,10 @@
 //! What a result depends on: from facts and bound values to tags.
 
-use sea_orm::{QueryResult, Value};
+use sea_orm::{QueryResult, TryGetable, Value};
 
 use crate::event::Reason;
 use crate::fault::{Fault, broken};
-use crate::schema::{Column, KeyClass, Name, Schema, Table};
+use crate::schema::{Column, KeyClass, Name, Schema, Table, Typed};
 use crate::sql::facts::{Equality, Occurrence, Operand, OutputColumn, ReadFacts};
 use crate::tag::{KeyValue, Part, Tag};
 use crate::value::canonical;
@@ -65,12 +65,17 @@ impl Plan {
         };
         let by_rows = from_the_start || broken(Fault::OffsetByRows);
         for occurrence in &facts.occurrences {
-            if !plan.tables.contains(&occurrence.table) {
-                plan.tables.push(occurrence.table.clone());
-                plan.add(Tag::Whole(occurrence.table.clone()));
+            let table = schema.table(&occurrence.table);
+            let part_of = table.and_then(|table| table.part_of.as_ref());
+            let name = part_of.unwrap_or(&occurrence.table);
+            if !plan.tables.contains(name) {
+                plan.tables.push(name.clone());
+                plan.add(Tag::Whole(name.clone()));
             }
-            match schema.table(&occurrence.table).filter(|_| !coarse) {
-                None => plan.add(Tag::Guard(occurrence.table.clone())),
+            // A partition alone: writes to the whole do not say which one they touch.
+            let coarse = coarse || occurrence.whole || part_of.is_some();
+            match table.filter(|_| !coarse) {
+                None => plan.add(Tag::Guard(name.clone())),
                 Some(table) => plan.occurrence(occurrence, table, values, by_rows),
             }
         }
@@ -142,7 +147,8 @@ impl ByRows {
         for row in rows {
             let key: Option<Vec<KeyValue>> =
                 self.key.iter().map(|(column, class)| read(row, column.index, *class)).collect();
-            let key = key.ok_or(Reason::UnexpectedShape)?;
+            // A key without a canonical form (an unsigned one beyond 63 bits) can't be a tag.
+            let Some(key) = key else { return Ok(self.columns.clone()) };
             // A key of NULL is a row that an outer join did not find, or (SQLite) one without key.
             let tag = Tag::Row(self.table.clone(), Some(key));
             if !shown.contains(&tag) && !dropped_by_reader(&tag) {
@@ -242,6 +248,7 @@ pub(crate) fn read(row: &QueryResult, index: usize, class: KeyClass) -> Option<K
     let text = || row.try_get_by_index::<Option<String>>(index).ok();
     let bytes = || row.try_get_by_index::<Option<Vec<u8>>>(index).ok();
     let value = match class {
+        KeyClass::Typed(typed) => return typed_value(row, index, typed),
         KeyClass::Integer => row.try_get_by_index::<Option<i64>>(index).ok()?.map(KeyValue::Int),
         KeyClass::Text => match text() {
             Some(text) => text.map(KeyValue::Text),
@@ -249,6 +256,30 @@ pub(crate) fn read(row: &QueryResult, index: usize, class: KeyClass) -> Option<K
         },
         KeyClass::Bytes => bytes()?.map(KeyValue::Bytes),
         KeyClass::None => return None,
+    };
+    Some(value.unwrap_or(KeyValue::Null))
+}
+
+/// The same for a server's column, whose driver hands it out as its own type only.
+fn typed_value(row: &QueryResult, index: usize, typed: Typed) -> Option<KeyValue> {
+    fn get<T: TryGetable>(row: &QueryResult, index: usize) -> Option<Option<T>> {
+        row.try_get_by_index::<Option<T>>(index).ok()
+    }
+    let int = |value: Option<i64>| value.map(KeyValue::Int);
+    let value = match typed {
+        Typed::Bool => get::<bool>(row, index)?.map(|v| KeyValue::Int(v.into())),
+        Typed::Int16 => int(get::<i16>(row, index)?.map(i64::from)),
+        Typed::Int32 => int(get::<i32>(row, index)?.map(i64::from)),
+        Typed::Int64 => int(get::<i64>(row, index)?),
+        Typed::UInt64 => match get::<u64>(row, index)? {
+            Some(value) => Some(KeyValue::Int(value.try_into().ok()?)),
+            None => None,
+        },
+        Typed::Text(_) => get::<String>(row, index)?.map(KeyValue::Text),
+        Typed::Bytes(_) => get::<Vec<u8>>(row, index)?.map(KeyValue::Bytes),
+        #[cfg(feature = "with-uuid")]
+        Typed::Uuid => get::<sea_orm::prelude::Uuid>(row, index)?
+            .map(|uuid| KeyValue::Bytes(uuid.as_bytes().to_vec())),
     };
     Some(value.unwrap_or(KeyValue::Null))
 }

@@ -7,7 +7,7 @@ use sea_orm::Value;
 use crate::cascade::consequences;
 use crate::change::{Bump, Change, Effect, Image, Row};
 use crate::fault::{Fault, broken};
-use crate::schema::{Column, Name, Operation, Schema, Table};
+use crate::schema::{Column, ColumnDefault, Name, Operation, Schema, Table};
 use crate::sql::facts::{Conflict, Equality, Operand, WriteAction, WriteFacts};
 use crate::tag::{KeyValue, Tag};
 use crate::value::canonical;
@@ -19,6 +19,8 @@ pub(crate) struct Known<'a> {
     pub(crate) captured: Option<&'a [Image]>,
     /// All written rows, as RETURNING shows them: after an INSERT or UPDATE, before a DELETE.
     pub(crate) returned: Option<&'a [Image]>,
+    /// The number that MySQL gave the only inserted row.
+    pub(crate) numbered: Option<i64>,
 }
 
 /// A chain of triggers and cascades longer than this is not followed to its end.
@@ -254,8 +256,7 @@ impl Context<'_> {
                 let given = row.iter().find(|(name, _)| *name == column.name);
                 let value = match given {
                     Some((_, operand)) => value_of(operand, self.values, column)
-                        // NULL for an INTEGER PRIMARY KEY means "the next number".
-                        .filter(|v| *v != KeyValue::Null || !self.is_primary(&column.name)),
+                        .filter(|value| self.is_stored(value, column)),
                     None => self.default_of(column),
                 };
                 after.set(&column.name, value);
@@ -268,6 +269,14 @@ impl Context<'_> {
     /// The inserted rows with what RETURNING adds. Rows come back in any order, so a column is
     /// taken wholly from one side or the other; an INSERT's tags never join two columns.
     fn completed(&self, mut rows: Vec<Row>) -> Vec<Row> {
+        if let ([row], Some(number)) = (rows.as_mut_slice(), self.known.numbered) {
+            let counts = |column: &&Column| column.default == ColumnDefault::Counter;
+            let counter = self.table.key_columns().find(counts);
+            let given = |column: &&Column| row.after.get(&column.name).is_some();
+            if let Some(column) = counter.filter(|c| !self.table.rewritten && !given(c)) {
+                row.after.set(&column.name, Some(KeyValue::Int(number)));
+            }
+        }
         let Some(returned) = self.known.returned else {
             return rows;
         };
@@ -288,9 +297,20 @@ impl Context<'_> {
         self.table.primary_key().any(|primary| primary.name == *column)
     }
 
+    /// Is this value stored as it is given? NULL for an INTEGER PRIMARY KEY means "the next
+    /// number", and so does 0 to MySQL's AUTO_INCREMENT; NULL may become a NOT NULL column's default.
+    fn is_stored(&self, value: &KeyValue, column: &Column) -> bool {
+        match value {
+            KeyValue::Null => !column.not_null && !self.is_primary(&column.name),
+            KeyValue::Int(0) => column.default != ColumnDefault::Counter,
+            _ => true,
+        }
+    }
+
     fn default_of(&self, column: &Column) -> Option<KeyValue> {
-        let is_null = column.default == crate::schema::ColumnDefault::Null
+        let is_null = column.default == ColumnDefault::Null
             && !column.generated
+            && !self.table.rewritten
             && !self.is_primary(&column.name);
         is_null.then_some(KeyValue::Null)
     }

@@ -101,6 +101,20 @@ pub enum Event<'a> {
         /// What the database said.
         error: &'a str,
     },
+    /// The effect of a table's triggers can't be told, so every write to it invalidates everything.
+    UnknownTriggers {
+        /// The table.
+        table: &'a str,
+        /// The code that says what they do, once it is completed where it needs to be.
+        declare: &'a str,
+    },
+    /// A statement changed what others mean in the session that ran it. Which connection of the
+    /// pool that is can't be told, so from now on nothing is cached and every write invalidates
+    /// everything.
+    SessionChanged {
+        /// The statement's text.
+        sql: &'a str,
+    },
     /// The store failed. The query itself was answered by the database.
     StoreError {
         /// What went wrong.
@@ -156,8 +170,16 @@ pub enum Reason {
     UnknownFunction(String),
     /// No such table in the catalog, so its writes can't be recognised.
     UnknownTable(String),
-    /// The table keeps its data elsewhere.
+    /// The table keeps its data elsewhere: a virtual or foreign one.
     VirtualTable(String),
+    /// The table's storage engine has no transactions.
+    NotTransactional(String),
+    /// The table is under row-level security, and the connection has no
+    /// [scope](crate::CachedConnection::scoped).
+    RowSecurity(String),
+    /// The session was told something that changes what statements mean, or reads what is not
+    /// committed.
+    Session(Arc<str>),
     /// On some connection a temporary table of this name was made.
     TemporaryTable(String),
     /// An expression or clause that we do not understand.
@@ -204,7 +226,14 @@ impl fmt::Display for Reason {
                 write!(f, "{name}() is not known to give the same result each time")
             }
             Self::UnknownTable(name) => write!(f, "table {name} is not in the catalog"),
-            Self::VirtualTable(name) => write!(f, "{name} is a virtual table"),
+            Self::VirtualTable(name) => write!(f, "{name} keeps its data elsewhere"),
+            Self::NotTransactional(name) => {
+                write!(f, "the storage engine of {name} has no transactions")
+            }
+            Self::RowSecurity(name) => {
+                write!(f, "{name} is under row-level security and the connection has no scope")
+            }
+            Self::Session(what) => write!(f, "the session is unsafe: {what}"),
             Self::TemporaryTable(name) => write!(f, "a temporary table may shadow {name}"),
             Self::NotUnderstood(what) => write!(f, "{what} is not understood"),
             Self::InTransaction => f.write_str("the read is inside a transaction"),
@@ -262,6 +291,14 @@ impl fmt::Display for Event<'_> {
                 f,
                 "the catalog could not be read, so every write invalidates everything: {error}"
             ),
+            Self::UnknownTriggers { table, declare } => write!(
+                f,
+                "what the triggers on {table} do is unknown, so every write to it invalidates \
+                 everything, until you say it: {declare}"
+            ),
+            Self::SessionChanged { sql } => {
+                write!(f, "a session was changed, so nothing is cached on its pool any more: {sql}")
+            }
             Self::StoreError { error } => write!(f, "store error: {error}"),
         }
     }

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, QueryResult, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionSession, TransactionTrait, Value,
+    ConnectionTrait, DbBackend, DbErr, IsolationLevel, QueryResult, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionSession, TransactionTrait, Value,
 };
 
+use crate::barrier::may_have_happened;
 use crate::cache::Capture as Policy;
 use crate::call::{Answer, OwnedCall, Want};
 use crate::change::{Bump, Image};
-use crate::database::{Database, Understanding};
+use crate::database::{Database, Lost, Understanding};
 use crate::depend::read;
 use crate::effect::{Known, bump_of};
 use crate::event::{Cause, Event};
 use crate::fault::{Fault, broken};
-use crate::schema::{KeyClass, Table};
-use crate::sql::facts::{Analysis, Capture, Control, OutputColumn, WriteAction, WriteFacts};
+use crate::schema::{KeyClass, Schema, Table};
+use crate::sql::Dialect;
+use crate::sql::facts::{Analysis, Capture, Control, OutputColumn, Reach, WriteAction, WriteFacts};
 use crate::stats::count;
 use crate::tag::{KeyValue, Tag};
 use crate::versions::EVERY_TABLE;
@@ -29,11 +31,20 @@ const MAX_ROWS: usize = 256;
 struct Pending<'d> {
     database: &'d Arc<Database>,
     coarse: Option<Bump>,
+    lost: Lost,
 }
 
 impl<'d> Pending<'d> {
     fn new(database: &'d Arc<Database>, coarse: Bump) -> Self {
-        Self { database, coarse: Some(coarse) }
+        Self { database, coarse: Some(coarse), lost: Lost::Statement }
+    }
+
+    /// The answer is there; it may be that the connection was lost.
+    fn answered(self, answer: &Result<Answer, DbErr>) {
+        let unknown = |error: &DbErr| may_have_happened(error, self.database.backend);
+        if !answer.as_ref().is_err_and(unknown) {
+            self.settled();
+        }
     }
 
     fn settled(mut self) {
@@ -44,20 +55,20 @@ impl<'d> Pending<'d> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if let Some(bump) = self.coarse.take().filter(|_| !broken(Fault::CancelForgets)) {
-            begin_doubt(self.database, bump);
+            begin_doubt(self.database, bump, self.lost);
         }
     }
 }
 
 /// The outcome of a write is unknown: bump, store nothing of its tables, and bump again when it
 /// is certain.
-pub(crate) fn begin_doubt(database: &Arc<Database>, mut bump: Bump) {
+pub(crate) fn begin_doubt(database: &Arc<Database>, mut bump: Bump, lost: Lost) {
     if bump.tables.is_empty() {
         bump.tables.push(EVERY_TABLE.into());
     }
     database.engine.doubt(&bump.tables, true);
     database.engine.bump(&bump, || Cause::Doubt);
-    database.settle(bump);
+    database.settle(bump, lost);
 }
 
 /// Runs a statement that is not a plain read outside any transaction, and bumps.
@@ -78,6 +89,21 @@ where
             let write = Write { database: &database, understanding: &understanding, facts };
             write.autocommit(&*conn, call, want).await
         }
+        Analysis::Session { reach, .. } => {
+            // Outside a transaction, what is for a transaction only has no effect.
+            if *reach == Reach::Session {
+                database.change_session(call.sql());
+            }
+            let pending = Pending::new(&database, Bump::all());
+            let sql = Arc::<str>::from(call.sql());
+            let answer = call.send(&*conn, want).await;
+            if *reach == Reach::Session {
+                let why = "what statements mean was changed".into();
+                database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
+            }
+            pending.answered(&answer);
+            answer
+        }
         Analysis::Opaque(why) => {
             let (sql, why) = (Arc::<str>::from(call.sql()), why.clone());
             let pending = Pending::new(&database, Bump::all());
@@ -88,7 +114,7 @@ where
             }
             database.doubt_catalog();
             database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
-            pending.settled();
+            pending.answered(&answer);
             answer
         }
         Analysis::Ddl { temporary } => {
@@ -98,7 +124,7 @@ where
             database.shadow(temporary);
             let answer = call.send(&*conn, want).await;
             change.done(&sql).await;
-            pending.settled();
+            pending.answered(&answer);
             answer
         }
         Analysis::RawTransaction { control, temporary } => {
@@ -118,7 +144,7 @@ where
                 _ if !opens => database.raw_control(*control),
                 _ => {}
             }
-            pending.settled();
+            pending.answered(&answer);
             answer
         }
     }
@@ -170,10 +196,22 @@ impl Write<'_> {
             return call.send(conn, want).await;
         }
         if let Some(capture) = self.capture_plan(&values, &coarse, want)
-            && let Ok(transaction) = begin_for_capture(conn).await
+            && let Ok(transaction) = begin_for_capture(conn, &self.understanding.schema).await
         {
-            return self.captured(transaction, capture, call, want, coarse, cause).await;
+            return self.captured(conn, transaction, capture, call, want, coarse, cause).await;
         }
+        self.uncaptured(conn, call, want, coarse, cause).await
+    }
+
+    async fn uncaptured<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        call: OwnedCall,
+        want: Want,
+        coarse: Bump,
+        cause: impl FnOnce() -> Cause,
+    ) -> Result<Answer, DbErr> {
+        let values = call.values().to_vec();
         let pending = Pending::new(self.database, coarse);
         let answer = call.send(conn, want).await;
         let precise = match &answer {
@@ -182,14 +220,15 @@ impl Write<'_> {
             Err(_) => self.coarse(&values),
         };
         self.finish(&precise, cause);
-        pending.settled();
+        pending.answered(&answer);
         answer
     }
 
     /// Reads the rows, writes them, commits, bumps.
-    async fn captured<T: ConnectionTrait + TransactionSession>(
+    async fn captured<C: ConnectionTrait + TransactionTrait>(
         &self,
-        transaction: T,
+        conn: &C,
+        transaction: C::Transaction,
         capture: &Capture,
         call: OwnedCall,
         want: Want,
@@ -197,7 +236,11 @@ impl Write<'_> {
         cause: impl FnOnce() -> Cause,
     ) -> Result<Answer, DbErr> {
         let values = call.values().to_vec();
-        let images = self.capture(&transaction, capture, &values).await;
+        let Ok(images) = self.capture(&transaction, capture, &values).await else {
+            // A failure may have ended the transaction.
+            let _ = transaction.rollback().await;
+            return self.uncaptured(conn, call, want, coarse, cause).await;
+        };
         let answer = match call.send(&transaction, want).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -208,7 +251,8 @@ impl Write<'_> {
             }
         };
         let precise = self.precise(&answer, &values, images.as_deref());
-        let pending = Pending::new(self.database, coarse);
+        let mut pending = Pending::new(self.database, coarse);
+        pending.lost = Lost::Commit;
         match transaction.commit().await {
             Ok(()) => {
                 self.finish(&precise, cause);
@@ -244,8 +288,20 @@ impl Write<'_> {
             Answer::Rows(_) => self.facts.iter().all(|facts| !facts.returning.is_empty()),
         };
         let exact = |images: &&[Image]| counted && images.len() as u64 == answer.count();
-        let known = Known { captured: captured.filter(exact), returned: returned.as_deref() };
+        let known = Known {
+            captured: captured.filter(exact),
+            returned: returned.as_deref(),
+            numbered: self.numbered(answer),
+        };
         self.bump(values, known)
+    }
+
+    /// The number that MySQL gave the row of an INSERT of one row.
+    fn numbered(&self, answer: &Answer) -> Option<i64> {
+        let Answer::Done(result) = answer else { return None };
+        let one = self.database.backend == DbBackend::MySql && result.rows_affected() == 1;
+        let number = i64::try_from(one.then(|| result.last_insert_id())?).ok()?;
+        (number > 0).then_some(number)
     }
 
     /// The key columns that RETURNING brought back.
@@ -307,23 +363,30 @@ impl Write<'_> {
         for column in facts.returning.iter().filter_map(|column| key_of(column, table)) {
             example.set(&column.0.column, Some(KeyValue::Null));
         }
-        let known = Known { captured: None, returned: Some(std::slice::from_ref(&example)) };
+        let returned = Some(std::slice::from_ref(&example));
+        let known = Known { returned, ..Known::default() };
         !self.bump(values, known).tags.iter().any(Tag::is_broad)
     }
 
     /// The key columns of the rows that the statement is about to touch; `None` if they are too
-    /// many or can't be read.
+    /// many.
+    ///
+    /// # Errors
+    ///
+    /// The database's own. PostgreSQL goes on with the transaction only after a rollback.
     pub(crate) async fn capture(
         &self,
         conn: &impl ConnectionTrait,
         capture: &Capture,
         values: &[Value],
-    ) -> Option<Vec<Image>> {
-        let [facts] = self.facts else { return None };
-        let table = self.understanding.schema.table(&facts.table)?;
+    ) -> Result<Option<Vec<Image>>, DbErr> {
+        let [facts] = self.facts else { return Ok(None) };
+        let Some(table) = self.understanding.schema.table(&facts.table) else {
+            return Ok(None);
+        };
         count(&self.database.engine.stats.captures);
         let images = self.read_rows(conn, capture, values, table).await;
-        let rows = images.as_ref().map(Vec::len);
+        let rows = images.as_ref().ok().and_then(|images| images.as_ref().map(Vec::len));
         self.database.engine.tell(|| Event::Capture { table: &table.name, rows });
         images
     }
@@ -334,7 +397,7 @@ impl Write<'_> {
         capture: &Capture,
         values: &[Value],
         table: &Table,
-    ) -> Option<Vec<Image>> {
+    ) -> Result<Option<Vec<Image>>, DbErr> {
         let keys: Vec<(OutputColumn, KeyClass)> = table
             .key_columns()
             .enumerate()
@@ -343,16 +406,20 @@ impl Write<'_> {
                 (OutputColumn { column: column.name.clone(), index, label }, column.class)
             })
             .collect();
-        let quoted = |c: &(OutputColumn, _)| format!("\"{}\"", c.0.label.replace('"', "\"\""));
-        let columns: Vec<_> = keys.iter().map(quoted).collect();
-        let sql = format!("SELECT {} {} LIMIT {}", columns.join(", "), capture.tail, MAX_ROWS + 1);
+        let dialect = Dialect::from(self.database.backend);
+        let columns: Vec<_> = keys.iter().map(|(key, _)| dialect.quote(&key.label)).collect();
+        let (columns, limit) = (columns.join(", "), MAX_ROWS + 1);
+        let Capture { tail, lock, .. } = capture;
+        let sql = format!("SELECT {columns} {tail} LIMIT {limit} {lock}");
         let values = capture.params.iter().map(|index| values.get(*index).cloned());
-        let values = values.collect::<Option<Vec<_>>>()?;
+        let Some(values) = values.collect::<Option<Vec<_>>>() else {
+            return Ok(None);
+        };
         let backend = self.database.backend;
         let statement = Statement::from_sql_and_values(backend, sql, values);
-        let rows = conn.query_all_raw(statement).await.ok()?;
+        let rows = conn.query_all_raw(statement).await?;
         let fits = rows.len() <= MAX_ROWS && !keys.is_empty();
-        fits.then(|| rows.iter().map(|row| image(row, &keys)).collect())
+        Ok(fits.then(|| rows.iter().map(|row| image(row, &keys)).collect()))
     }
 }
 
@@ -373,11 +440,17 @@ fn image(row: &QueryResult, keys: &[(OutputColumn, KeyClass)]) -> Image {
 /// A transaction in which a read and a write see the same rows.
 async fn begin_for_capture<C: ConnectionTrait + TransactionTrait>(
     conn: &C,
+    schema: &Schema,
 ) -> Result<C::Transaction, DbErr> {
-    // Without the lock from the start, SQLite would refuse the write if another one came between.
-    let sqlite = conn.get_database_backend() == DbBackend::Sqlite;
+    let backend = conn.get_database_backend();
+    // A stricter level would refuse writes that the statement alone could do. MySQL's locking
+    // reads see what is committed under each.
+    let weaker = backend == DbBackend::Postgres && !schema.read_committed;
     let options = TransactionOptions {
-        sqlite_transaction_mode: sqlite.then_some(SqliteTransactionMode::Immediate),
+        isolation_level: weaker.then_some(IsolationLevel::ReadCommitted),
+        // Without the lock from the start, SQLite would refuse the write if another one came between.
+        sqlite_transaction_mode: (backend == DbBackend::Sqlite)
+            .then_some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
     conn.begin_with_options(options).await

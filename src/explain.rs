@@ -124,6 +124,9 @@ fn meaning(statement: &Statement, understanding: &Understanding) -> Meaning {
             }
             Meaning::Write(bump.tags)
         }
+        Analysis::Session { what, .. } => {
+            Meaning::Everything(format!("{what} changes what statements mean"))
+        }
         Analysis::Opaque(why) => Meaning::Everything(why.clone()),
         Analysis::Ddl { .. } => Meaning::Everything("the schema changes".into()),
         Analysis::RawTransaction { .. } => {

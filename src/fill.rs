@@ -40,7 +40,8 @@ pub(crate) struct Read<'r, C> {
     pub(crate) database: &'r Arc<Database>,
     /// The connection for a miss.
     pub(crate) conn: &'r C,
-    pub(crate) in_transaction: bool,
+    /// Is it in a transaction that may see what others don't?
+    pub(crate) in_transaction: &'r (dyn Fn() -> bool + Sync),
     pub(crate) scope: Option<&'r str>,
     pub(crate) family: Family,
     pub(crate) table: &'r str,
@@ -109,7 +110,7 @@ impl<C: ConnectionTrait> Read<'_, C> {
         if self.options.mode == Mode::Bypass {
             return Some(Reason::Requested);
         }
-        if self.in_transaction && !broken(Fault::HitInTransaction) {
+        if self.is_private() {
             return Some(Reason::InTransaction);
         }
         if self.ttl().is_zero() {
@@ -118,16 +119,27 @@ impl<C: ConnectionTrait> Read<'_, C> {
         self.database.raw_state().err()
     }
 
+    fn is_private(&self) -> bool {
+        (self.in_transaction)() && !broken(Fault::HitInTransaction)
+    }
+
     /// Why the result must not be stored, as far as the text tells.
     async fn uncacheable(&self, sql: &str) -> Option<Reason> {
         let reason = match &*self.database.fresh().await.analyze(sql) {
-            Analysis::Read(facts) => facts.uncacheable.clone()?,
+            Analysis::Read(facts) => self.refusal(facts)?,
             _ => Reason::NotARead,
         };
         if let Reason::UnknownTable(_) = reason {
             self.database.doubt_catalog();
         }
         Some(reason)
+    }
+
+    /// Why this connection must not keep the result of such a query, if so.
+    fn refusal(&self, facts: &ReadFacts) -> Option<Reason> {
+        let scoped = self.options.scope.is_some() || self.scope.is_some();
+        let hidden = facts.row_security.clone().filter(|_| !scoped);
+        facts.uncacheable.clone().or(hidden.map(Reason::RowSecurity))
     }
 
     fn ttl(&self) -> Duration {
@@ -299,8 +311,8 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
         start: Stamps,
         understanding: &Understanding,
     ) -> Result<Before, Reason> {
-        if let Some(reason) = &facts.uncacheable {
-            return Err(reason.clone());
+        if let Some(reason) = self.read.refusal(facts) {
+            return Err(reason);
         }
         let raw_state = self.read.database.raw_state()?;
         let values = self.statement.values.as_ref().map_or(&[][..], |values| &values.0);
@@ -334,6 +346,10 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
         engine.versions.check(&before.marks, &before.tags.ids)?;
         if self.read.database.raw_state()? != before.raw_state {
             return Err(Reason::RawTransaction);
+        }
+        if self.read.is_private() {
+            // It wrote while the query ran.
+            return Err(Reason::InTransaction);
         }
         let stamps = before.tags.stamps.shrink();
         let bytes = bytes + stamps.bytes() + ENTRY_OVERHEAD;

@@ -4,6 +4,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
+mod barrier;
 mod builder;
 mod cache;
 mod call;
@@ -13,6 +14,7 @@ mod change;
 mod clock;
 mod connection;
 mod database;
+mod declare;
 mod depend;
 mod detach;
 mod effect;
@@ -48,6 +50,7 @@ pub use builder::QueryCacheBuilder;
 pub use cache::{Capture, QueryCache};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use connection::CachedConnection;
+pub use declare::Declare;
 pub use error::Error;
 pub use event::{Cause, Event, Observer, Reason};
 pub use explain::Explanation;

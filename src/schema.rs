@@ -21,6 +21,25 @@ pub(crate) struct Schema {
     pub(crate) foreign_keys: Vec<ForeignKey>,
     /// Names that a temporary object may shadow on some connection of the pool.
     pub(crate) shadowed: HashSet<Name>,
+    /// What `schema.table` means: the key is that pair, the value the name in `tables`. A table that
+    /// a bare name finds is known by that, others by both parts. Empty for SQLite.
+    pub(crate) qualified: HashMap<Name, Name>,
+    /// The functions that users made, by bare name, and whether one of that name may write.
+    pub(crate) routines: HashMap<Name, Routine>,
+    /// What a session of this connection does that makes every read of it unsafe to keep.
+    pub(crate) unsafe_session: Option<Arc<str>>,
+    /// Values that do not fit their column are stored changed (MySQL without a strict `sql_mode`).
+    pub(crate) lenient: bool,
+    /// A transaction that does not ask for another isolation level has READ COMMITTED.
+    pub(crate) read_committed: bool,
+}
+
+/// A function that is not the database's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Routine {
+    pub(crate) may_write: bool,
+    /// The tables it reads, if the user declared it.
+    pub(crate) reads: Option<Vec<Name>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -36,8 +55,23 @@ pub(crate) struct Table {
     /// Some unique index compares more loosely than its columns do, so that a row in the way of
     /// another need not have the same key.
     pub(crate) loose_unique: bool,
-    /// Virtual tables keep their data elsewhere, so writes to it can't be seen.
-    pub(crate) is_virtual: bool,
+    /// Why what it holds must not be cached, whoever asks.
+    pub(crate) unfit: Option<Unfit>,
+    /// Which rows a query finds depends on who asks.
+    pub(crate) row_security: bool,
+    /// The partitioned table that it is a part of.
+    pub(crate) part_of: Option<Name>,
+    /// BEFORE triggers may store other values than a statement gives.
+    pub(crate) rewritten: bool,
+}
+
+/// Why a table can't be cached at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// Virtual and foreign tables keep their data elsewhere, so writes to it can't be seen.
+    Elsewhere,
+    /// The storage engine has no transactions: what is written shows before it is committed.
+    NotTransactional,
 }
 
 #[derive(Debug, PartialEq)]
@@ -60,8 +94,26 @@ pub(crate) enum KeyClass {
     Text,
     /// Only blobs have a canonical form (numbers would compare across storage classes).
     Bytes,
+    /// A column of a server: it holds values of one type only.
+    Typed(Typed),
     /// No canonical form: case-insensitive or padded text, floats, decimals.
     None,
+}
+
+/// The types of PostgreSQL and MySQL whose values have one canonical form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Typed {
+    Bool,
+    Int16,
+    Int32,
+    Int64,
+    UInt64,
+    /// With its limit in characters: spaces beyond it are cut off without a word.
+    Text(Option<u32>),
+    /// With its length in bytes, to which shorter values are padded.
+    Bytes(Option<u32>),
+    #[cfg(feature = "with-uuid")]
+    Uuid,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -70,11 +122,16 @@ pub(crate) enum ColumnDefault {
     Null,
     /// Left out of an INSERT it becomes a value that we do not know.
     Unknown,
+    /// The same, and given as NULL or 0, too (MySQL's AUTO_INCREMENT).
+    Counter,
 }
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct View {
+    /// `CREATE VIEW … AS SELECT …`
     pub(crate) sql: String,
+    /// What the user said: it names all tables below, and not the view's columns.
+    pub(crate) declared: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -85,6 +142,8 @@ pub(crate) struct Trigger {
     pub(crate) of: Vec<Name>,
     /// What the body writes; `None` when it could not be understood.
     pub(crate) writes: Option<Vec<WriteFacts>>,
+    /// The body's text, for a hint at what it writes.
+    pub(crate) body: String,
 }
 
 /// What a statement does to the rows of a table.
@@ -122,9 +181,70 @@ impl Schema {
     pub(crate) fn table(&self, name: &str) -> Option<&Table> {
         self.tables.get(name)
     }
+
+    /// May a view call a function that writes?
+    pub(crate) fn views_may_write(&self) -> bool {
+        !self.views.is_empty() && self.routines.values().any(|routine| routine.may_write)
+    }
+
+    /// May a function of this name write, as far as is known?
+    pub(crate) fn may_write(&self, routine: &str) -> bool {
+        self.routines.get(routine).is_some_and(|routine| routine.may_write)
+    }
+}
+
+impl Schema {
+    /// Adds unique constraints by table and index, in one order, so that an unchanged schema is
+    /// equal to itself.
+    pub(crate) fn add_uniques<I>(&mut self, uniques: HashMap<(Name, I), Option<Vec<usize>>>) {
+        for ((name, _), columns) in uniques {
+            if let Some(table) = self.tables.get_mut(&name) {
+                table.uniques.push(columns);
+                table.uniques.sort_unstable();
+            }
+        }
+    }
+
+    /// Foreign keys are what queries filter by.
+    pub(crate) fn mark_foreign_keys(&mut self) {
+        for key in &self.foreign_keys {
+            if let Some(table) = self.tables.get_mut(&key.child) {
+                let of_key = table.columns.iter_mut().filter(|c| key.columns.contains(&c.name));
+                of_key.for_each(|column| column.is_key = true);
+            }
+        }
+    }
+}
+
+impl Action {
+    /// The action of this name, in SQL's words.
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "CASCADE" => Self::Cascade,
+            "SET NULL" => Self::SetNull,
+            "SET DEFAULT" => Self::SetDefault,
+            _ => Self::Nothing,
+        }
+    }
 }
 
 impl Table {
+    /// A table without columns or keys yet.
+    pub(crate) fn new(name: Name) -> Self {
+        Self {
+            name,
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            uniques: Vec::new(),
+            replaces: false,
+            loose_unique: false,
+            unfit: None,
+            row_security: false,
+            part_of: None,
+            rewritten: false,
+        }
+    }
+
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| &*c.name == name)
     }
@@ -159,6 +279,25 @@ impl Column {
             (KeyClass::Integer, KeyValue::Int(i)) => *i != i64::MIN && *i != i64::MAX,
             (KeyClass::Text, KeyValue::Text(_) | KeyValue::Bytes(_)) => true,
             (KeyClass::Bytes, KeyValue::Bytes(_)) => true,
+            (KeyClass::Typed(typed), value) => typed.admits(value),
+            _ => false,
+        }
+    }
+}
+
+impl Typed {
+    fn admits(self, value: &KeyValue) -> bool {
+        match (self, value) {
+            (Self::Bool | Self::Int16 | Self::Int32 | Self::Int64, KeyValue::Int(_)) => true,
+            (Self::UInt64, KeyValue::Int(i)) => *i >= 0,
+            (Self::Text(limit), KeyValue::Text(text)) => {
+                limit.is_none_or(|limit| text.chars().count() <= limit as usize)
+            }
+            (Self::Bytes(length), KeyValue::Bytes(bytes)) => {
+                length.is_none_or(|length| bytes.len() == length as usize)
+            }
+            #[cfg(feature = "with-uuid")]
+            (Self::Uuid, KeyValue::Bytes(bytes)) => bytes.len() == 16,
             _ => false,
         }
     }

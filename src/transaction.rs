@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
     QueryResult, SqliteTransactionMode, Statement, StatementBuilder, TransactionError,
-    TransactionOptions, TransactionSession, TransactionTrait,
+    TransactionOptions, TransactionSession, TransactionTrait, Value,
 };
 
 use crate::cache::QueryCache;
 use crate::call::{Answer, Call, OwnedCall, Want};
-use crate::change::Bump;
-use crate::database::{Database, Understanding};
+use crate::change::{Bump, Image};
+use crate::database::{Database, Lost, Understanding};
 use crate::detach::RunToEnd;
 use crate::event::Cause;
 use crate::execute::{Write, begin_doubt, may_be_ddl};
 use crate::fault::{Fault, broken};
-use crate::sql::facts::Analysis;
+use crate::sql::facts::{Analysis, Capture, Reach};
+use crate::sql::may_commit;
 
 /// A transaction on a [`CachedConnection`](crate::CachedConnection).
 ///
@@ -27,6 +28,9 @@ pub struct CachedTransaction<T = DatabaseTransaction> {
     database: Arc<Database>,
     log: Arc<Log>,
     outermost: bool,
+    /// Until it is dirty its reads may be answered from the cache and fill it.
+    reads: bool,
+    scope: Option<Arc<str>>,
 }
 
 impl<T> std::fmt::Debug for CachedTransaction<T> {
@@ -55,6 +59,8 @@ struct Changes {
     locked: bool,
     /// Statements may be outside the transaction by now, and committed one by one.
     left: bool,
+    /// It did something that others can't see, so that its reads are no longer theirs.
+    dirty: bool,
 }
 
 impl Log {
@@ -79,11 +85,33 @@ impl<T> CachedTransaction<T> {
     pub(crate) fn outermost(inner: T, database: &Arc<Database>, locked: bool) -> Self {
         let log = Arc::new(Log::default());
         log.with(|changes| changes.locked = locked);
-        Self { inner, database: database.clone(), log, outermost: true }
+        let database = database.clone();
+        Self { inner, database, log, outermost: true, reads: false, scope: None }
+    }
+
+    /// Its reads are everybody's, as long as it does nothing of its own.
+    pub(crate) fn reading(self, reads: bool, scope: Option<Arc<str>>) -> Self {
+        Self { reads, scope, ..self }
     }
 
     fn nested(&self, inner: T) -> Self {
-        Self { inner, database: self.database.clone(), log: self.log.clone(), outermost: false }
+        Self {
+            inner,
+            database: self.database.clone(),
+            log: self.log.clone(),
+            outermost: false,
+            reads: self.reads,
+            scope: self.scope.clone(),
+        }
+    }
+
+    /// Are its reads those of any other connection now?
+    pub(crate) fn is_clean(&self) -> bool {
+        self.reads && self.log.with(|changes| !changes.dirty && !changes.left)
+    }
+
+    pub(crate) fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
     }
 
     /// Do these options take SQLite's write lock at once?
@@ -137,8 +165,13 @@ where
     ) -> Result<Answer, DbErr> {
         let understanding = self.database.current();
         let analysis = understanding.analyze(call.sql());
+        if !matches!(&*analysis, Analysis::Read(_)) {
+            self.log.with(|changes| changes.dirty = true);
+        }
         match &*analysis {
             Analysis::Read(_) => call.send(&self.inner, want).await,
+            // A variable that only this transaction's later reads depend on.
+            Analysis::Session { reach: Reach::Reads, .. } => call.send(&self.inner, want).await,
             Analysis::Write(facts) => {
                 let write =
                     Write { database: &self.database, understanding: &understanding, facts };
@@ -146,7 +179,11 @@ where
             }
             other => {
                 let sql = call.sql().to_owned();
+                let commits = may_commit(&sql, self.database.backend.into());
                 match other {
+                    Analysis::Session { reach: Reach::Session, .. } => {
+                        self.database.change_session(&sql);
+                    }
                     Analysis::Ddl { temporary } | Analysis::RawTransaction { temporary, .. } => {
                         self.database.shadow(temporary);
                         self.log.with(|changes| changes.ddl = Some(sql.clone()));
@@ -158,6 +195,7 @@ where
                 }
                 self.log.with(|changes| changes.add(Bump::all(), &understanding));
                 let answer = call.send(&self.inner, want).await;
+                self.log.with(|changes| changes.left |= commits);
                 self.after(&answer, &Bump::all());
                 if let Analysis::RawTransaction { .. } = other {
                     // It may just have been committed.
@@ -198,7 +236,7 @@ where
         let mut unsettled =
             Unsettled { log: &self.log, write: &write, coarse: Some(coarse), answered: false };
         let captured = match capture {
-            Some(capture) => write.capture(&self.inner, capture, &values).await,
+            Some(capture) => self.capture(&write, capture, &values).await?,
             None => None,
         };
         let answer = call.send(&self.inner, want).await;
@@ -211,13 +249,41 @@ where
         answer
     }
 
+    /// Reads the rows that a write is about to touch. PostgreSQL ends a transaction in which
+    /// anything fails, so there it is done behind a savepoint.
+    async fn capture(
+        &self,
+        write: &Write<'_>,
+        capture: &Capture,
+        values: &[Value],
+    ) -> Result<Option<Vec<Image>>, DbErr> {
+        if self.database.backend != DbBackend::Postgres {
+            return match write.capture(&self.inner, capture, values).await {
+                // A deadlock has undone the transaction: the caller must know before it goes on.
+                Err(error) if self.database.backend == DbBackend::MySql => {
+                    let refused = error.to_string().contains("denied");
+                    if refused { Ok(None) } else { Err(error) }
+                }
+                captured => Ok(captured.unwrap_or_default()),
+            };
+        }
+        self.inner.execute_unprepared("SAVEPOINT sea_orm_cache").await?;
+        let captured = write.capture(&self.inner, capture, values).await;
+        let end = match captured {
+            Ok(_) => "RELEASE SAVEPOINT sea_orm_cache",
+            Err(_) => "ROLLBACK TO SAVEPOINT sea_orm_cache; RELEASE SAVEPOINT sea_orm_cache",
+        };
+        self.inner.execute_unprepared(end).await?;
+        Ok(captured.unwrap_or_default())
+    }
+
     /// Commits; the outermost transaction then bumps.
     ///
     /// # Errors
     ///
     /// As SeaORM's own.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Self { inner, database, log, outermost } = self;
+        let Self { inner, database, log, outermost, .. } = self;
         if !outermost {
             if broken(Fault::SavepointForgets) {
                 log.with(|changes| changes.bump = Bump::default());
@@ -276,7 +342,7 @@ impl Drop for Unsettled<'_> {
         if let Some(bump) = self.coarse.take() {
             if !self.answered && self.log.with(|changes| changes.left) {
                 // It may be committed by itself, and not yet be over.
-                begin_doubt(self.write.database, Bump::all());
+                begin_doubt(self.write.database, Bump::all(), Lost::Statement);
             }
             self.log.with(|changes| changes.add(bump, self.write.understanding));
         }
@@ -314,7 +380,7 @@ struct Unknown<'d> {
 impl Drop for Unknown<'_> {
     fn drop(&mut self) {
         if let Some(bump) = self.bump.take() {
-            begin_doubt(self.database, bump);
+            begin_doubt(self.database, bump, Lost::Commit);
         }
     }
 }

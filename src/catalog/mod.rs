@@ -1,20 +1,27 @@
 //! Reads a database's own catalog through the wrapped connection, so that nothing needs annotating
 //! to be correct. One file per database.
 
+mod mysql;
+mod postgres;
 mod sqlite;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::sea_query::{Expr, SelectStatement};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, TransactionTrait};
 
 use crate::error::Error;
 use crate::schema::Schema;
 
 /// The facts about a database's schema.
-pub(crate) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
+pub(crate) async fn load<C>(conn: &C) -> Result<Schema, DbErr>
+where
+    C: ConnectionTrait + TransactionTrait,
+{
     match conn.get_database_backend() {
         DbBackend::Sqlite => sqlite::load(conn).await,
+        DbBackend::Postgres => postgres::load(conn).await,
+        DbBackend::MySql => mysql::load(conn).await,
         other => Err(DbErr::Custom(format!("the catalog of {other:?} is not read yet"))),
     }
 }
@@ -27,6 +34,15 @@ pub(crate) async fn identity(conn: &impl ConnectionTrait) -> Result<(String, boo
     let unique = || format!("connection {}", UNIQUE.fetch_add(1, Ordering::Relaxed));
     let named = match conn.get_database_backend() {
         DbBackend::Sqlite => sqlite::identity(conn).await,
+        // Without the permission to ask, it is only a question whether the database answers.
+        DbBackend::Postgres => match postgres::identity(conn).await {
+            Err(_) => conn.execute_unprepared("SELECT 1").await.map(|_| None),
+            found => found,
+        },
+        DbBackend::MySql => match mysql::identity(conn).await {
+            Err(_) => conn.execute_unprepared("SELECT 1").await.map(|_| None),
+            found => found,
+        },
         _ => conn.execute_unprepared("SELECT 1").await.map(|_| None),
     };
     match named {

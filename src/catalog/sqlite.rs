@@ -8,7 +8,7 @@ use sqlparser::tokenizer::Token;
 
 use crate::schema::{
     Action, Column, ColumnDefault, ForeignKey, KeyClass, Name, Operation, Schema, Table, Trigger,
-    View,
+    Unfit, View,
 };
 use crate::sql::{Dialect, create_table_statement, sql_tokens, trigger};
 
@@ -77,19 +77,15 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
         match kind.as_str() {
             "table" => {
                 let table = Table {
-                    name: name.clone(),
-                    columns: Vec::new(),
-                    primary_key: Vec::new(),
-                    uniques: Vec::new(),
                     replaces: replaces_on_conflict(&sql),
-                    loose_unique: false,
-                    is_virtual: is_virtual(&sql),
+                    unfit: is_virtual(&sql).then_some(Unfit::Elsewhere),
+                    ..Table::new(name.clone())
                 };
                 schema.tables.insert(name.clone(), table);
                 texts.insert(name, sql);
             }
             "view" => {
-                schema.views.insert(name, View { sql });
+                schema.views.insert(name, View { sql, declared: false });
             }
             "trigger" => triggers.push((folded(&row, "tbl_name")?, sql)),
             _ => {}
@@ -109,11 +105,13 @@ fn mark_shadow_tables(schema: &mut Schema) {
     let prefixes: Vec<String> = schema
         .tables
         .values()
-        .filter(|table| table.is_virtual)
+        .filter(|table| table.unfit.is_some())
         .map(|table| format!("{}_", table.name))
         .collect();
     for table in schema.tables.values_mut() {
-        table.is_virtual |= prefixes.iter().any(|prefix| table.name.starts_with(&**prefix));
+        if prefixes.iter().any(|prefix| table.name.starts_with(&**prefix)) {
+            table.unfit = Some(Unfit::Elsewhere);
+        }
     }
 }
 
@@ -254,13 +252,7 @@ async fn read_indexes(conn: &impl ConnectionTrait, schema: &mut Schema) -> Resul
             }
         }
     }
-    for ((name, _), columns) in uniques {
-        if let Some(table) = schema.tables.get_mut(&name) {
-            table.uniques.push(columns);
-            // In one order, so that an unchanged schema is equal to itself.
-            table.uniques.sort_unstable();
-        }
-    }
+    schema.add_uniques(uniques);
     Ok(())
 }
 
@@ -277,8 +269,8 @@ async fn read_foreign_keys(conn: &impl ConnectionTrait, schema: &mut Schema) -> 
                 columns: Vec::new(),
                 parent,
                 parent_columns: Vec::new(),
-                on_delete: action(&row.try_get_by::<String, _>("on_delete")?),
-                on_update: action(&row.try_get_by::<String, _>("on_update")?),
+                on_delete: Action::named(&row.try_get_by::<String, _>("on_delete")?),
+                on_update: Action::named(&row.try_get_by::<String, _>("on_update")?),
             });
         }
         let Some(key) = schema.foreign_keys.last_mut() else {
@@ -296,22 +288,8 @@ async fn read_foreign_keys(conn: &impl ConnectionTrait, schema: &mut Schema) -> 
             key.parent_columns = primary.map(|column| column.name.clone()).collect();
         }
     }
-    for key in &schema.foreign_keys {
-        if let Some(table) = schema.tables.get_mut(&key.child) {
-            let of_key = table.columns.iter_mut().filter(|c| key.columns.contains(&c.name));
-            of_key.for_each(|column| column.is_key = true);
-        }
-    }
+    schema.mark_foreign_keys();
     Ok(())
-}
-
-fn action(name: &str) -> Action {
-    match name {
-        "CASCADE" => Action::Cascade,
-        "SET NULL" => Action::SetNull,
-        "SET DEFAULT" => Action::SetDefault,
-        _ => Action::Nothing,
-    }
 }
 
 /// A trigger's event and what its body writes. One that can't be understood counts for every
@@ -322,6 +300,7 @@ fn understand(table: &Name, sql: &str, schema: &Schema) -> Vec<Trigger> {
         event,
         of,
         writes: trigger::body_writes(sql, Dialect::Sqlite, schema),
+        body: sql.to_owned(),
     };
     match event_of(sql) {
         Some((event, of)) => vec![trigger(event, of)],

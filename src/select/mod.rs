@@ -233,7 +233,7 @@ where
     let read = Read {
         database: db.database(),
         conn: db.conn(),
-        in_transaction: D::IN_TRANSACTION,
+        in_transaction: &|| db.in_transaction(),
         scope: db.scope_name(),
         family,
         table: entity.table_name(),

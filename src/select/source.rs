@@ -22,8 +22,9 @@ pub(crate) mod internal {
     pub trait Source {
         #[doc(hidden)]
         type Conn: ConnectionTrait;
+        /// Is this a transaction whose reads may not be everybody's?
         #[doc(hidden)]
-        const IN_TRANSACTION: bool;
+        fn in_transaction(&self) -> bool;
         #[doc(hidden)]
         #[allow(private_interfaces)]
         fn database(&self) -> &Arc<Database>;
@@ -40,7 +41,10 @@ pub(crate) mod internal {
         C::Transaction: Sync + 'static,
     {
         type Conn = C;
-        const IN_TRANSACTION: bool = false;
+
+        fn in_transaction(&self) -> bool {
+            false
+        }
 
         fn database(&self) -> &Arc<Database> {
             self.database()
@@ -61,7 +65,10 @@ pub(crate) mod internal {
         T: ConnectionTrait + TransactionSession + Send + Sync + 'static,
     {
         type Conn = T;
-        const IN_TRANSACTION: bool = true;
+
+        fn in_transaction(&self) -> bool {
+            !self.is_clean()
+        }
 
         fn database(&self) -> &Arc<Database> {
             self.database()
@@ -72,7 +79,7 @@ pub(crate) mod internal {
         }
 
         fn scope_name(&self) -> Option<&str> {
-            None
+            self.scope()
         }
     }
 }

@@ -1,31 +1,87 @@
 //! Expressions: which columns they use, and whether they always give the same value.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident,
-    ObjectNamePart, OrderByExpr, Query, Value, WindowSpec, WindowType,
+    DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Ident, ObjectNamePart, OrderByExpr, Query, Value, WindowSpec, WindowType,
 };
 
 use crate::event::Reason;
+use crate::sql::Dialect;
 use crate::sql::functions::{self, Class};
 use crate::sql::query::Walker;
 use crate::sql::scope::{ColumnRef, Columns, Scope, Source};
+
+/// Functions that are called without parentheses. Sorted by what they tell: the time, who asks.
+const NILADIC: &[&str] = &[
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "sysdate",
+    "utc_date",
+    "utc_time",
+    "utc_timestamp",
+    "current_catalog",
+    "current_role",
+    "current_schema",
+    "current_user",
+    "session_user",
+    "system_user",
+    "user",
+];
+
+/// Is this text the present to PostgreSQL, where it is read as a time?
+fn tells_the_time(text: &str) -> bool {
+    const WORDS: [&str; 4] = ["now", "today", "tomorrow", "yesterday"];
+    let mut words = text.split(|c: char| !c.is_alphabetic());
+    words.any(|word| WORDS.contains(&&*word.to_ascii_lowercase()))
+}
+
+fn is_time(data_type: &DataType) -> bool {
+    let name = data_type.to_string().to_ascii_lowercase();
+    ["date", "time"].iter().any(|part| name.contains(part))
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if !matches!(value.value, Value::Placeholder(_)))
+}
 
 impl Walker<'_> {
     /// Walks `expr` and adds the columns that its value depends on to `refs`. Subqueries are
     /// walked whole.
     pub(super) fn expr(&mut self, expr: &Expr, scope: &Scope<'_>, refs: &mut Vec<ColumnRef>) {
         match expr {
+            Expr::Identifier(name) if self.is_variable(name) => {
+                self.not_understood(&format!("the variable {name}"));
+            }
+            Expr::CompoundIdentifier(path) if path.first().is_some_and(|n| self.is_variable(n)) => {
+                self.not_understood("a variable");
+            }
             Expr::Identifier(name) => self.column(None, name, scope, refs),
             Expr::CompoundIdentifier(path) => match path.as_slice() {
                 [table, name] => self.column(Some(table), name, scope, refs),
-                [schema, table, name] if schema.value.eq_ignore_ascii_case("main") => {
+                // A table that FROM names without an alias; `main` or the only schema in sight.
+                [_, table, name] if !self.is_renamed(table, scope) => {
                     self.column(Some(table), name, scope, refs);
                 }
                 _ => self.not_understood("a name of many parts"),
             },
             Expr::Value(value) => {
                 match &value.value {
-                    Value::DoubleQuotedString(_) => self.coarse = true,
+                    // SQLite takes it for a column, if there is one.
+                    Value::DoubleQuotedString(_) if self.dialect != Dialect::MySql => {
+                        self.coarse = true;
+                    }
+                    Value::SingleQuotedString(text)
+                    | Value::EscapedStringLiteral(text)
+                    | Value::NationalStringLiteral(text)
+                    | Value::UnicodeStringLiteral(text)
+                        if self.dialect == Dialect::Postgres && tells_the_time(text) =>
+                    {
+                        self.fail(Reason::UnknownFunction(text.clone()));
+                    }
+                    Value::DollarQuotedString(_) => self.not_understood("a dollar-quoted text"),
                     // To SQLite TRUE is a column, if there is one of that name.
                     Value::Boolean(truth) => {
                         let name = truth.to_string();
@@ -45,10 +101,31 @@ impl Walker<'_> {
             | Expr::IsUnknown(e)
             | Expr::IsNotUnknown(e)
             | Expr::UnaryOp { expr: e, .. }
-            | Expr::Cast { expr: e, format: None, .. }
             | Expr::Collate { expr: e, .. }
             | Expr::Ceil { expr: e, .. }
             | Expr::Floor { expr: e, .. } => self.expr(e, scope, refs),
+            Expr::Cast { expr: e, data_type, format: None, .. } => {
+                if self.dialect == Dialect::Postgres && is_time(data_type) && !is_literal(e) {
+                    // The text `now` becomes the present.
+                    self.not_understood("a cast to a time");
+                }
+                self.expr(e, scope, refs);
+            }
+            Expr::Extract { expr: e, .. } if self.dialect != Dialect::Sqlite => {
+                self.expr(e, scope, refs);
+            }
+            Expr::AtTimeZone { timestamp: a, time_zone: b } => {
+                self.exprs([&**a, &**b], scope, refs);
+            }
+            Expr::Interval(interval) => self.expr(&interval.value, scope, refs),
+            Expr::TypedString(typed) => match &typed.value.value {
+                Value::SingleQuotedString(text) if !tells_the_time(text) => {}
+                other => self.not_understood(&format!("the value {other}")),
+            },
+            Expr::Array(array) => self.exprs(&array.elem, scope, refs),
+            Expr::AnyOp { left: a, right: b, .. } | Expr::AllOp { left: a, right: b, .. } => {
+                self.exprs([&**a, &**b], scope, refs);
+            }
             Expr::IsDistinctFrom(a, b)
             | Expr::IsNotDistinctFrom(a, b)
             | Expr::BinaryOp { left: a, right: b, .. }
@@ -115,8 +192,26 @@ impl Walker<'_> {
         let found = scope.resolve(table.as_deref(), &name, self.schema, &self.occurrences);
         match found {
             Some(found) => refs.extend(found),
+            None if table.is_none() && NILADIC.contains(&&*name) => {
+                self.fail(Reason::UnknownFunction(name.to_string()));
+            }
             None => self.coarse = true,
         }
+        // A server may prefer its function of that name, or not: either way it is not a column.
+        if table.is_none() && self.dialect != Dialect::Sqlite && NILADIC.contains(&&*name) {
+            self.fail(Reason::UnknownFunction(name.to_string()));
+        }
+    }
+
+    /// MySQL's `@x` and `@@x`.
+    fn is_variable(&self, name: &Ident) -> bool {
+        self.dialect == Dialect::MySql && name.quote_style.is_none() && name.value.starts_with('@')
+    }
+
+    /// Does this name stand for more than one source, so that the part before it would count?
+    fn is_renamed(&self, table: &Ident, scope: &Scope<'_>) -> bool {
+        let name = self.dialect.fold(table);
+        scope.sources.iter().filter(|source| source.alias.as_ref() == Some(&name)).count() > 1
     }
 
     /// A subquery inside an expression; `by_value` if more than the number of its rows counts.
@@ -135,6 +230,12 @@ impl Walker<'_> {
             _ => function.name.to_string(),
         };
         let class = functions::classify(&name);
+        if let Some(routine) = self.schema.routines.get(&*name) {
+            if routine.may_write {
+                self.writer.get_or_insert_with(|| name.clone());
+            }
+            return self.declared(&name, function, scope, refs);
+        }
         match class {
             None => return self.fail(Reason::UnknownFunction(name)),
             // SQLite's min and max of several arguments are plain functions of one row. Taking
@@ -168,6 +269,32 @@ impl Walker<'_> {
             }
             Some(WindowType::NamedWindow(_)) => self.grouping = true,
             None => {}
+        }
+    }
+
+    /// A function that users made: its value is its arguments', and that of what it reads.
+    fn declared(
+        &mut self,
+        name: &str,
+        function: &Function,
+        scope: &Scope<'_>,
+        refs: &mut Vec<ColumnRef>,
+    ) {
+        let reads = self.schema.routines.get(name).and_then(|routine| routine.reads.as_ref());
+        let Some(reads) = reads else {
+            return self.fail(Reason::UnknownFunction(name.to_owned()));
+        };
+        for table in reads {
+            if let Some(index) = self.occurrence(table) {
+                self.occurrences[index].whole = true;
+            }
+        }
+        // It may be an aggregate.
+        self.grouping = true;
+        self.arguments(&function.args, scope, refs);
+        if function.over.is_some() || function.filter.is_some() || !function.within_group.is_empty()
+        {
+            self.not_understood("a clause after a declared function");
         }
     }
 

@@ -21,11 +21,22 @@ pub(crate) enum Analysis {
         temporary: Vec<Name>,
     },
     /// `BEGIN`, `COMMIT`, … as raw text.
+    /// Changes what later statements of its session mean, or of its transaction only.
+    Session { what: String, reach: Reach },
     RawTransaction {
         control: Control,
         /// As for DDL, which may be in the same text.
         temporary: Vec<Name>,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Session,
+    /// The transaction, and which tables its later statements write.
+    Transaction,
+    /// The transaction, and what its later statements read.
+    Reads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +69,8 @@ pub(crate) struct ReadFacts {
     pub(crate) occurrences: Vec<Occurrence>,
     /// Something could not be resolved: depend on every table as a whole.
     pub(crate) coarse: bool,
+    /// A table under row-level security, which is only cached in a scope.
+    pub(crate) row_security: Option<String>,
     /// The statement's OFFSET; rows are exposed by key only if this is zero.
     pub(crate) offset: Option<Operand>,
 }
@@ -74,6 +87,8 @@ pub(crate) struct Occurrence {
     pub(crate) output: BTreeSet<Name>,
     /// Where each result row carries this table's primary key; `None`: it does not.
     pub(crate) exposed: Option<Vec<OutputColumn>>,
+    /// Read by a function that was declared: any change of the table counts.
+    pub(crate) whole: bool,
     /// The table may be missing from a result row (the nullable side of an outer join).
     pub(crate) nullable: bool,
 }
@@ -140,6 +155,8 @@ pub(crate) enum Conflict {
 pub(crate) struct Capture {
     /// `FROM … WHERE …`, with its parameters numbered anew.
     pub(crate) tail: String,
+    /// The clause that keeps others from changing these rows; it goes last.
+    pub(crate) lock: &'static str,
     /// The statement's parameters to bind, by index, in that order.
     pub(crate) params: Vec<usize>,
 }

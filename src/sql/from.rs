@@ -1,11 +1,12 @@
 //! FROM: tables, joins, views, CTEs and subqueries become the sources of a scope.
 
 use sqlparser::ast::{
-    Expr, Join, JoinConstraint, JoinOperator, ObjectName, Statement, TableAlias, TableFactor,
-    TableWithJoins,
+    Expr, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Statement, TableAlias,
+    TableFactor, TableWithJoins,
 };
 
 use crate::event::Reason;
+use crate::schema::Unfit;
 use crate::sql::facts::Occurrence;
 use crate::sql::query::{Cte, Walker};
 use crate::sql::scope::{Columns, Output, Scope, Source};
@@ -110,9 +111,10 @@ impl<'q> Walker<'_> {
 
     /// A column of USING: all sources' columns of that name decide which rows match.
     fn merged_column(&mut self, column: &ObjectName, scope: &Scope<'_>) {
-        let Some(name) = self.dialect.table_name(column) else {
+        let [ObjectNamePart::Identifier(name)] = column.0.as_slice() else {
             return self.not_understood("a qualified column in USING");
         };
+        let name = self.dialect.fold(name);
         match scope.own(None, &name, self.schema, &self.occurrences) {
             Some(refs) => self.mark(&refs),
             None => self.coarse = true,
@@ -173,6 +175,19 @@ impl<'q> Walker<'_> {
                 let source = self.derived(alias.as_ref(), outputs);
                 scope.sources.push(source);
             }
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_offset_alias: None,
+                ..
+            } => {
+                let mut refs = Vec::new();
+                self.exprs(array_exprs, scope, &mut refs);
+                self.mark(&refs);
+                let alias = alias.as_ref().map(|a| self.dialect.fold(&a.name));
+                scope.sources.push(Source { alias, columns: Columns::Free });
+            }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 let before = joined.conditions.len();
                 self.join_tree(table_with_joins, scope, joined);
@@ -193,12 +208,16 @@ impl<'q> Walker<'_> {
         scope: &mut Scope<'_>,
         joined: &mut Joined<'q>,
     ) {
-        let Some(table) = self.dialect.table_name(name) else {
+        let Some(table) = self.dialect.table_name(name, self.schema) else {
             return self.fail(Reason::UnknownTable(name.to_string()));
         };
         self.seen.insert(table.to_string());
         let qualified = name.0.len() > 1;
-        let shown = alias.map_or_else(|| table.clone(), |a| self.dialect.fold(&a.name));
+        let bare = match name.0.last() {
+            Some(ObjectNamePart::Identifier(name)) => self.dialect.fold(name),
+            _ => table.clone(),
+        };
+        let shown = alias.map_or(bare, |a| self.dialect.fold(&a.name));
         let cte = self.ctes.iter().rev().find(|cte| !qualified && cte.name == table);
         let columns = match cte {
             Some(Cte { columns: Some(columns), .. }) => columns.clone(),
@@ -223,7 +242,7 @@ impl<'q> Walker<'_> {
     }
 
     /// A new occurrence of a table of the catalog.
-    fn occurrence(&mut self, name: &str) -> Option<usize> {
+    pub(super) fn occurrence(&mut self, name: &str) -> Option<usize> {
         if !self.schema.known {
             self.coarse = true;
             return None;
@@ -232,8 +251,15 @@ impl<'q> Walker<'_> {
             self.fail(Reason::UnknownTable(name.to_owned()));
             return None;
         };
-        if table.is_virtual {
-            self.fail(Reason::VirtualTable(name.to_owned()));
+        match table.unfit {
+            Some(Unfit::Elsewhere) => self.fail(Reason::VirtualTable(name.to_owned())),
+            Some(Unfit::NotTransactional) => self.fail(Reason::NotTransactional(name.to_owned())),
+            None => {}
+        }
+        if table.row_security {
+            // Which rows there are may hang on any of its columns, and on who asks.
+            self.coarse = true;
+            self.row_security.get_or_insert_with(|| name.to_owned());
         }
         self.occurrences.push(Occurrence {
             table: table.name.clone(),
@@ -241,6 +267,7 @@ impl<'q> Walker<'_> {
             membership: Default::default(),
             output: Default::default(),
             exposed: None,
+            whole: false,
             nullable: false,
         });
         Some(self.occurrences.len() - 1)
@@ -264,9 +291,14 @@ impl<'q> Walker<'_> {
         // A view sees neither the CTEs nor the scope of the query that names it.
         let (ctes, grouping) = (std::mem::take(&mut self.ctes), self.grouping);
         self.views.push(name.to_owned());
+        let before = self.occurrences.len();
         let mut outputs = self.query(&create.query, None);
         self.views.pop();
         (self.ctes, self.grouping) = (ctes, grouping);
+        if view.declared {
+            self.occurrences[before..].iter_mut().for_each(|occurrence| occurrence.whole = true);
+            return Columns::Free;
+        }
         for (output, column) in outputs.iter_mut().zip(&create.columns) {
             output.name = Some(self.dialect.fold(&column.name));
         }

@@ -15,6 +15,7 @@ mod parse;
 mod projection;
 mod query;
 mod scope;
+mod session;
 mod statement;
 pub(crate) mod trigger;
 mod write;
@@ -25,9 +26,9 @@ use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 use sqlparser::ast::Statement;
 use sqlparser::tokenizer::Token;
 
-pub(crate) use statement::analyze;
+pub(crate) use statement::{analyze, may_commit};
 
-use crate::schema::Name;
+use crate::schema::{Name, Schema};
 
 /// Which database's SQL a text is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,17 +59,34 @@ impl Dialect {
         }
     }
 
-    /// The table that a possibly qualified name means; `None` if it is not in the main schema.
-    pub(crate) fn table_name(self, name: &ObjectName) -> Option<Name> {
+    /// The table that a possibly qualified name means; `None` if the catalog does not say.
+    pub(crate) fn table_name(self, name: &ObjectName, schema: &Schema) -> Option<Name> {
         match (self, name.0.as_slice()) {
             (_, [ObjectNamePart::Identifier(table)]) => Some(self.fold(table)),
-            (
-                Self::Sqlite,
-                [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(table)],
-            ) if schema.value.eq_ignore_ascii_case("main") => Some(self.fold(table)),
+            (_, [ObjectNamePart::Identifier(outer), ObjectNamePart::Identifier(table)]) => {
+                if self == Self::Sqlite {
+                    return outer.value.eq_ignore_ascii_case("main").then(|| self.fold(table));
+                }
+                let pair = qualified(&self.fold(outer), &self.fold(table));
+                schema.qualified.get(&pair).cloned()
+            }
             _ => None,
         }
     }
+
+    /// A name as SQL of this dialect spells it in quotes.
+    pub(crate) fn quote(self, name: &str) -> String {
+        match self {
+            Self::MySql => format!("`{}`", name.replace('`', "``")),
+            _ => format!("\"{}\"", name.replace('"', "\"\"")),
+        }
+    }
+}
+
+/// The name of a table that needs its schema's name before it. Names with dots of their own are
+/// left out of the catalog, so two pairs never share one.
+pub(crate) fn qualified(schema: &str, table: &str) -> Name {
+    format!("{schema}.{table}").into()
 }
 
 /// A text's tokens, for readers of the catalog.

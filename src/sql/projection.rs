@@ -33,7 +33,7 @@ impl Walker<'_> {
                     SelectItemQualifiedWildcardKind::ObjectName(name),
                     options,
                 ) if options.to_string().is_empty() => {
-                    let table = self.dialect.table_name(name);
+                    let table = self.dialect.table_name(name, self.schema);
                     let named = |source: &&Source| table.is_some() && source.alias == table;
                     match scope.sources.iter().filter(named).collect::<Vec<_>>().as_slice() {
                         [only] => self.expand_known(&only.columns, &mut outputs),

@@ -32,6 +32,10 @@ pub(crate) struct Walker<'a> {
     pub(super) views: Vec<String>,
     /// An aggregate in a subquery was over columns of an outer query, which groups that one.
     pub(super) outer_aggregate: bool,
+    /// A table under row-level security.
+    pub(super) row_security: Option<String>,
+    /// A function that may write.
+    pub(super) writer: Option<String>,
     /// Every table name met, to check that none was passed over.
     pub(super) seen: HashSet<String>,
 }
@@ -62,6 +66,8 @@ impl<'a> Walker<'a> {
             ctes: Vec::new(),
             views: Vec::new(),
             outer_aggregate: false,
+            row_security: None,
+            writer: None,
             seen: HashSet::new(),
         }
     }

@@ -1,12 +1,13 @@
 //! INSERT, UPDATE, DELETE: which table, which columns, and what bounds the rows.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert, ObjectName,
-    OnConflictAction, OnInsert, Query, SelectItem, SetExpr, SqliteOnConflict, Statement,
-    TableFactor, TableObject, TableWithJoins, Update,
+    Assignment, AssignmentTarget, CascadeOption, ConflictTarget, Delete, Expr, FromTable, Insert,
+    ObjectName, ObjectNamePart, OnConflictAction, OnInsert, Query, SelectItem, SetExpr,
+    SqliteOnConflict, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
 };
 
 use crate::schema::{Name, Schema, Table};
+use crate::sql::capture::Lock;
 use crate::sql::equality::{conjuncts, equality, operand};
 use crate::sql::facts::{Conflict, Equality, Operand, OutputColumn, WriteAction, WriteFacts};
 use crate::sql::statement::{ANY_TABLE, tables_of};
@@ -26,6 +27,8 @@ pub(super) struct Writer<'a> {
 /// The written table: in the catalog, or a view.
 pub(super) struct Target<'a> {
     name: Name,
+    /// As the statement spells it.
+    path: ObjectName,
     pub(super) table: Option<&'a Table>,
 }
 
@@ -61,6 +64,11 @@ impl<'a> Writer<'a> {
             Statement::Update(update) => self.update(update),
             Statement::Delete(delete) => self.delete(delete),
             Statement::Query(query) => self.query(query),
+            Statement::Truncate(truncate) => self.truncate(truncate),
+            Statement::Merge(merge) => match &merge.table {
+                TableFactor::Table { name, .. } => self.wholly(name),
+                _ => Err("MERGE into something that is not a table".into()),
+            },
             other => {
                 let words = other.to_string();
                 let first = words.split_whitespace().next().unwrap_or_default();
@@ -90,14 +98,44 @@ impl<'a> Writer<'a> {
         Ok(facts)
     }
 
+    /// Everything about the table may change.
+    fn wholly(&self, name: &ObjectName) -> Result<Vec<WriteFacts>, Opaque> {
+        let target = self.target(name)?;
+        self.finish(&target, WriteFacts::unknown(target.name.clone()))
+    }
+
+    fn truncate(&self, truncate: &Truncate) -> Result<Vec<WriteFacts>, Opaque> {
+        let mut facts = Vec::new();
+        for table in &truncate.table_names {
+            facts.extend(self.wholly(&table.name)?);
+        }
+        if truncate.cascade == Some(CascadeOption::Cascade) {
+            // The tables that refer to these, whatever their keys' actions are.
+            let mut at = 0;
+            while let Some(parent) = facts.get(at).map(|facts| facts.table.clone()) {
+                let keys = self.schema.foreign_keys.iter().filter(|key| key.parent == parent);
+                for key in keys {
+                    if !facts.iter().any(|known| known.table == key.child) {
+                        facts.push(WriteFacts::unknown(key.child.clone()));
+                    }
+                }
+                at += 1;
+            }
+        }
+        Ok(facts)
+    }
+
     fn target(&self, name: &ObjectName) -> Result<Target<'a>, Opaque> {
         let unknown = || format!("table {name} is not in the catalog");
-        let folded = self.dialect.table_name(name).ok_or_else(unknown)?;
+        let folded = self.dialect.table_name(name, self.schema).ok_or_else(unknown)?;
         let table = self.schema.table(&folded);
         if table.is_none() && !self.schema.views.contains_key(&folded) {
             return Err(unknown());
         }
-        Ok(Target { name: folded, table })
+        if let Some(whole) = table.and_then(|table| table.part_of.as_ref()) {
+            return Err(format!("{name} is a part of {whole}"));
+        }
+        Ok(Target { name: folded, path: name.clone(), table })
     }
 
     /// A write to a view goes to its triggers, or to the tables below it.
@@ -105,7 +143,7 @@ impl<'a> Writer<'a> {
         if target.table.is_some() {
             return Ok(vec![facts]);
         }
-        let sql = format!("SELECT * FROM \"{}\"", target.name.replace('"', "\"\""));
+        let sql = format!("SELECT * FROM {}", target.path);
         let parsed = parse::tokens(&sql, self.dialect)
             .and_then(|tokens| parse::statements(tokens, self.dialect))
             .map_err(|reason| reason.to_string())?;
@@ -126,7 +164,6 @@ impl<'a> Writer<'a> {
             || insert.partitioned.is_some()
             || insert.output.is_some()
             || insert.multi_table_insert_type.is_some()
-            || insert.insert_alias.is_some()
         {
             return Err("an unusual INSERT".into());
         }
@@ -141,8 +178,28 @@ impl<'a> Writer<'a> {
             rows.iter_mut().flatten().for_each(|row| hide_replaced_nulls(row, table));
         }
         let returning = self.returning(insert.returning.as_deref(), &target);
-        let action = WriteAction::Insert { rows, conflict };
+        let mut action = WriteAction::Insert { rows, conflict };
+        if insert.ignore || self.stores_otherwise(&target) {
+            action.forget_values();
+        }
+        self.add_rewritten(&target, &mut action);
         self.finish(&target, WriteFacts { table: target.name.clone(), action, returning })
+    }
+
+    /// May the table hold other values than those that a statement gives?
+    fn stores_otherwise(&self, target: &Target<'_>) -> bool {
+        self.schema.lenient || target.table.is_some_and(|table| table.rewritten)
+    }
+
+    /// A BEFORE trigger may set any column.
+    fn add_rewritten(&self, target: &Target<'_>, action: &mut WriteAction) {
+        let Some(table) = target.table.filter(|table| table.rewritten) else { return };
+        if let WriteAction::Update { set, .. }
+        | WriteAction::Insert { conflict: Conflict::Update { set, .. }, .. } = action
+        {
+            let all = table.columns.iter().map(|column| (column.name.clone(), Operand::Unknown));
+            *set = all.collect();
+        }
     }
 
     fn insert_columns(&self, insert: &Insert, target: &Target<'_>) -> Result<Vec<Name>, Opaque> {
@@ -150,7 +207,11 @@ impl<'a> Writer<'a> {
             let columns = target.table.into_iter().flat_map(|table| &table.columns);
             return Ok(columns.filter(|c| !c.generated).map(|c| c.name.clone()).collect());
         }
-        let names = insert.columns.iter().map(|name| self.dialect.table_name(name));
+        let bare = |name: &ObjectName| match name.0.as_slice() {
+            [ObjectNamePart::Identifier(column)] => Some(self.dialect.fold(column)),
+            _ => None,
+        };
+        let names = insert.columns.iter().map(bare);
         let names = names.collect::<Option<Vec<_>>>().ok_or("a qualified column")?;
         // A name that is no column may be the row id.
         match target.table {
@@ -267,11 +328,18 @@ impl<'a> Writer<'a> {
         let filter = self.filter(selection, &target, alias.as_ref(), alone);
         let plain = alone && update.or.is_none() && update.limit.is_none();
         let capture = plain
-            .then(|| self.capture(&update.table.relation, selection, &target, alias.as_ref()))
+            .then(|| {
+                let relation = &update.table.relation;
+                self.capture(relation, selection, &target, alias.as_ref(), Lock::Update)
+            })
             .flatten();
         let replaces = update.or == Some(SqliteOnConflict::Replace);
         let returning = self.returning(update.returning.as_deref(), &target);
-        let action = WriteAction::Update { set, filter, replaces, capture };
+        let mut action = WriteAction::Update { set, filter, replaces, capture };
+        if self.stores_otherwise(&target) {
+            action.forget_values();
+        }
+        self.add_rewritten(&target, &mut action);
         self.finish(&target, WriteFacts { table: target.name.clone(), action, returning })
     }
 
@@ -298,7 +366,7 @@ impl<'a> Writer<'a> {
         let selection = delete.selection.as_ref();
         let filter = self.filter(selection, &target, alias.as_ref(), alone);
         let capture = (alone && delete.limit.is_none())
-            .then(|| self.capture(relation, selection, &target, alias.as_ref()))
+            .then(|| self.capture(relation, selection, &target, alias.as_ref(), Lock::Delete))
             .flatten();
         let returning = self.returning(delete.returning.as_deref(), &target);
         let action = WriteAction::Delete { filter, capture };
@@ -336,7 +404,8 @@ impl<'a> Writer<'a> {
         let (Some(selection), Some(table)) = (selection, target.table) else {
             return Vec::new();
         };
-        let shown = alias.unwrap_or(&target.name);
+        let bare = target.bare(self.dialect);
+        let shown = alias.unwrap_or(&bare);
         let key = |expr: &Expr| {
             let name = match expr {
                 // With other tables about, a bare name could be theirs.
@@ -388,6 +457,36 @@ impl<'a> Writer<'a> {
             index += 1;
         }
         found
+    }
+}
+
+impl Target<'_> {
+    /// The name by which the statement's columns call it.
+    fn bare(&self, dialect: Dialect) -> Name {
+        match self.path.0.last() {
+            Some(ObjectNamePart::Identifier(name)) => dialect.fold(name),
+            _ => self.name.clone(),
+        }
+    }
+}
+
+impl WriteAction {
+    /// The values that the statement gives are not those that are stored.
+    fn forget_values(&mut self) {
+        let forget = |set: &mut Vec<(Name, Operand)>| {
+            set.iter_mut().for_each(|(_, value)| *value = Operand::Unknown);
+        };
+        match self {
+            Self::Insert { rows, conflict } => {
+                rows.iter_mut().flatten().for_each(forget);
+                if let Conflict::Update { target, set } = conflict {
+                    forget(set);
+                    target.clear();
+                }
+            }
+            Self::Update { set, .. } => forget(set),
+            Self::Delete { .. } | Self::Unknown => {}
+        }
     }
 }
 

@@ -1,0 +1,168 @@
+//! What the user says about the database that its catalog does not tell.
+
+use std::collections::HashMap;
+
+use sea_orm::EntityTrait;
+
+use crate::cache::{Engine, QueryCache};
+use crate::schema::{Name, Routine, Schema, View};
+use crate::sql::Dialect;
+use crate::sql::facts::WriteFacts;
+
+/// What was declared, by the names that SQL uses: `table`, or `schema.table` where a bare name does
+/// not find it.
+#[derive(Debug, Default)]
+pub(crate) struct Declarations {
+    /// What the triggers on a table write.
+    triggers: HashMap<Name, Vec<Name>>,
+    /// The tables that a view shows.
+    views: HashMap<Name, Vec<Name>>,
+    /// The tables that a function reads.
+    functions: HashMap<Name, Vec<Name>>,
+}
+
+/// Says what the database's catalog does not: see [`QueryCache::declare`]. What is said counts from
+/// then on, for every connection of the cache, and invalidates every entry once.
+///
+/// Tables are named as in SQL: `stock`, or `audit.stock` where a bare name does not find it.
+#[derive(Debug)]
+#[must_use = "a declaration is made by its methods"]
+pub struct Declare<'c> {
+    cache: &'c QueryCache,
+}
+
+impl Declarations {
+    /// Completes what the catalog told.
+    pub(crate) fn complete(&self, schema: &mut Schema, dialect: Dialect) {
+        for trigger in schema.triggers.iter_mut().filter(|trigger| trigger.writes.is_none()) {
+            let written = self.triggers.get(&trigger.table);
+            trigger.writes = written.map(|tables| {
+                tables.iter().map(|table| WriteFacts::unknown(table.clone())).collect()
+            });
+        }
+        for (view, tables) in &self.views {
+            let Some(view) = schema.views.get_mut(view) else { continue };
+            // Every column of every table, in no particular order: what shows it depends on all.
+            let from: Vec<_> = tables.iter().map(|table| spelled(table, dialect)).collect();
+            let sql = format!("CREATE VIEW v AS SELECT * FROM {}", from.join(", "));
+            *view = View { sql, declared: true };
+        }
+        for (function, tables) in &self.functions {
+            let routine = Routine { may_write: false, reads: Some(tables.clone()) };
+            schema.routines.insert(function.clone(), routine);
+        }
+    }
+}
+
+fn spelled(table: &str, dialect: Dialect) -> String {
+    let parts: Vec<_> = table.split('.').map(|part| dialect.quote(part)).collect();
+    parts.join(".")
+}
+
+fn names<N: AsRef<str>>(tables: impl IntoIterator<Item = N>) -> Vec<Name> {
+    tables.into_iter().map(|table| table.as_ref().into()).collect()
+}
+
+/// The name under which the catalog lists an entity's table, with its schema only if it has one.
+fn table_of<E: EntityTrait>() -> (Name, Option<Name>) {
+    let entity = E::default();
+    let full = entity.schema_name().map(|of| crate::sql::qualified(of, entity.table_name()));
+    (entity.table_name().into(), full)
+}
+
+impl Declare<'_> {
+    /// The triggers on an entity's table write these tables (and nothing else). Without it, a write
+    /// to a table whose triggers can't be understood invalidates everything; that is every one on
+    /// PostgreSQL, where they are written in a language of their own. The event
+    /// [`UnknownTriggers`](crate::Event::UnknownTriggers) at `connect` gives the line to write.
+    ///
+    /// What a trigger's writes bring about in turn (foreign keys, more triggers) need not be named.
+    /// A trigger that only changes the row itself writes `[]`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// # mod order_item {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #     #[sea_orm(table_name = "order_item")]
+    /// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32 }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// cache.declare().trigger_writes::<order_item::Entity>(["order", "stock"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn trigger_writes<E: EntityTrait>(
+        self,
+        tables: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let (written, (table, full)) = (names(tables), table_of::<E>());
+        self.with(|all| {
+            full.into_iter().for_each(|full| drop(all.triggers.insert(full, written.clone())));
+            all.triggers.insert(table, written);
+        })
+    }
+
+    /// A view shows nothing but rows of these tables: for a view whose definition can't be
+    /// understood. Its results then depend on these tables as a whole.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// cache.declare().view_reads("bestseller", ["book", "sale"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn view_reads(self, view: &str, tables: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let tables = names(tables);
+        self.with(|all| drop(all.views.insert(view.into(), tables)))
+    }
+
+    /// A function gives the same value for the same arguments as long as these tables do not
+    /// change, and writes nothing: so queries that call it may be cached.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// cache.declare().function_reads("price_in", ["currency"]).function_reads("slugify", [""; 0]);
+    /// # Ok(()) }
+    /// ```
+    pub fn function_reads(
+        self,
+        function: &str,
+        tables: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let tables = names(tables);
+        self.with(|all| drop(all.functions.insert(function.into(), tables)))
+    }
+
+    fn with(self, add: impl FnOnce(&mut Declarations)) -> Self {
+        self.cache.engine.declare(add);
+        self
+    }
+}
+
+impl QueryCache {
+    /// Says what the database's catalog does not tell: what triggers write, what views and
+    /// functions read.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// cache.declare().function_reads("slugify", [""; 0]);
+    /// # Ok(()) }
+    /// ```
+    pub fn declare(&self) -> Declare<'_> {
+        Declare { cache: self }
+    }
+}
+
+impl Engine {
+    /// What statements mean is read anew, and whatever was made under the old meaning forgotten.
+    fn declare(&self, add: impl FnOnce(&mut Declarations)) {
+        add(&mut self.declarations.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+        self.forget_schemas();
+        self.bump(&crate::change::Bump::all(), || crate::event::Cause::Requested);
+    }
+}
