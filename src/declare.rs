@@ -26,7 +26,6 @@ pub(crate) struct Declarations {
 ///
 /// Tables are named as in SQL: `stock`, or `audit.stock` where a bare name does not find it.
 #[derive(Debug)]
-#[must_use = "a declaration is made by its methods"]
 pub struct Declare<'c> {
     cache: &'c QueryCache,
 }

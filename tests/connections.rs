@@ -37,15 +37,10 @@ const TU: &[&str] = &[
 const TRIGGER: &str = "CREATE TRIGGER g AFTER UPDATE ON t BEGIN UPDATE u SET x = x + 1; END";
 
 fn schema(s: &[&str]) -> Schema {
-    Schema {
-        statements: s.iter().map(|s| (*s).to_owned()).collect(),
-        composite: false,
-        has_view: false,
-        unique_b: false,
-    }
+    Schema::of(s.iter().map(|s| (*s).to_owned()).collect())
 }
 fn q(sql: &str, values: Vec<Value>) -> Query {
-    Query { sql: sql.into(), values, ordered: false }
+    Query { sql: sql.into(), values, ordered: false, numbered: false }
 }
 
 async fn check(

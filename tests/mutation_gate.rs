@@ -9,6 +9,7 @@ mod scenarios;
 mod support;
 
 use sea_orm_cache::fault::{Fault, set};
+use support::servers::Backend;
 
 /// Seeds that the referee may use up for one broken rule.
 const SEEDS: std::ops::Range<u64> = 1..400;
@@ -47,9 +48,9 @@ const BY_REFEREE: &[Fault] = &[
     Fault::CommitForgets,
 ];
 
-fn by_referee(runtime: &tokio::runtime::Runtime) -> Option<String> {
+fn by_referee(runtime: &tokio::runtime::Runtime, backend: Backend) -> Option<String> {
     for seed in SEEDS {
-        if let Err(stale) = runtime.block_on(referee::run_seed(seed, PER_SEED)) {
+        if let Err(stale) = runtime.block_on(referee::run_seed(seed, PER_SEED, backend)) {
             return Some(format!("referee, seed {seed}, operation {}", stale.operations.len()));
         }
     }
@@ -76,15 +77,17 @@ fn every_broken_rule_is_noticed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let mut missed = Vec::new();
-    for fault in BY_REFEREE {
-        set(*fault);
-        let found = by_referee(&runtime);
-        set(Fault::None);
-        match found {
-            Some(how) => println!("mutation {fault:?}: found by the {how}"),
-            None => {
-                println!("mutation {fault:?}: MISSED");
-                missed.push(*fault);
+    for backend in Backend::reachable() {
+        for fault in BY_REFEREE {
+            set(*fault);
+            let found = by_referee(&runtime, backend);
+            set(Fault::None);
+            match found {
+                Some(how) => println!("{backend:?}: mutation {fault:?}: found by the {how}"),
+                None => {
+                    println!("{backend:?}: mutation {fault:?}: MISSED");
+                    missed.push(*fault);
+                }
             }
         }
     }

@@ -6,6 +6,8 @@
 mod referee;
 mod support;
 
+use support::servers::Backend;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const PER_SEED: usize = 250;
@@ -18,6 +20,14 @@ fn setting(name: &str, default: u64) -> u64 {
 #[test]
 fn after_every_acknowledged_operation_each_entry_equals_fresh_sql() {
     let wanted = setting("REFEREE_OPERATIONS", 100_000);
+    for backend in Backend::reachable() {
+        // A server takes several times longer for each.
+        let share = if backend == Backend::Sqlite { 1 } else { 5 };
+        run(backend, wanted / share);
+    }
+}
+
+fn run(backend: Backend, wanted: u64) {
     let first = setting("REFEREE_SEED", 1);
     let next = AtomicU64::new(first);
     let last = first + wanted.div_ceil(PER_SEED as u64);
@@ -30,7 +40,7 @@ fn after_every_acknowledged_operation_each_entry_equals_fresh_sql() {
             if seed >= last {
                 return total;
             }
-            match runtime.block_on(referee::run_seed(seed, PER_SEED)) {
+            match runtime.block_on(referee::run_seed(seed, PER_SEED, backend)) {
                 Ok(tally) => {
                     total.operations += tally.operations;
                     total.hits += tally.hits;
@@ -48,7 +58,9 @@ fn after_every_acknowledged_operation_each_entry_equals_fresh_sql() {
     let operations: u64 = totals.iter().map(|total| total.operations).sum();
     let hits: u64 = totals.iter().map(|total| total.hits).sum();
     let misses: u64 = totals.iter().map(|total| total.misses).sum();
-    println!("{operations} operations, {hits} entries compared with fresh SQL, {misses} misses");
+    println!(
+        "{backend:?}: {operations} operations, {hits} entries compared with fresh SQL, {misses} misses"
+    );
     assert!(operations >= wanted, "the run was cut short");
     assert!(hits > operations, "too few hits to mean anything");
 }

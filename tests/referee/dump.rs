@@ -32,19 +32,16 @@ impl TryGetable for Row {
 }
 
 fn column(row: &QueryResult, index: usize) -> String {
-    if let Ok(i) = row.try_get_by_index::<Option<i64>>(index) {
-        return i.map_or("NULL".into(), |i| i.to_string());
+    macro_rules! first_that_fits {
+        ($($type:ty),*) => {$(
+            if let Ok(value) = row.try_get_by_index::<Option<$type>>(index) {
+                return value.map_or("NULL".into(), |value| format!("{value:?}"));
+            }
+        )*};
     }
-    if let Ok(s) = row.try_get_by_index::<Option<String>>(index) {
-        return s.map_or("NULL".into(), |s| format!("{s:?}"));
-    }
-    if let Ok(r) = row.try_get_by_index::<Option<f64>>(index) {
-        return r.map_or("NULL".into(), |r| format!("{r:?}"));
-    }
-    match row.try_get_by_index::<Option<Vec<u8>>>(index) {
-        Ok(bytes) => format!("{bytes:?}"),
-        Err(error) => panic!("column {index} of {row:?}: {error}"),
-    }
+    // Servers hand a column out as its own type only.
+    first_that_fits!(i64, u64, i32, i16, String, f64, f32, Decimal, bool, Vec<u8>);
+    panic!("column {index} of {row:?}")
 }
 
 impl From<Row> for Value {

@@ -6,15 +6,43 @@ pub mod dump;
 pub mod operations;
 pub mod queries;
 pub mod schemas;
+pub mod servers;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait};
 use sea_orm_cache::prelude::*;
 use sea_orm_cache::{CachedTransaction, Capture};
 
-use crate::support::{File, TTL};
+use crate::support::TTL;
+use crate::support::servers::{Backend, TestDb};
 use operations::{Operation, Step};
 use queries::Query;
 use schemas::Schema;
+
+/// The tables as entities, for declarations.
+mod tables {
+    macro_rules! table {
+        ($name:ident, $table:literal) => {
+            pub mod $name {
+                use sea_orm::entity::prelude::*;
+
+                #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+                #[sea_orm(table_name = $table)]
+                pub struct Model {
+                    #[sea_orm(primary_key)]
+                    pub id: i32,
+                }
+
+                #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+                pub enum Relation {}
+
+                impl ActiveModelBehavior for ActiveModel {}
+            }
+        };
+    }
+    table!(t, "t");
+    table!(u, "u");
+    table!(v, "v");
+}
 
 /// How many queries are kept in the cache at any time.
 const POOL: usize = 10;
@@ -41,23 +69,31 @@ pub struct Stale {
 
 /// A database with the schema of one seed, behind a cache.
 pub struct Arena {
-    _file: File,
+    _file: TestDb,
     pub plain: DatabaseConnection,
     pub db: CachedConnection,
     pub cache: QueryCache,
+    backend: Backend,
 }
 
 impl Arena {
     pub async fn new(schema: &Schema, capture: Capture, connections: u32) -> Self {
-        let file = File::new();
+        let file = TestDb::new(schema.backend).await;
         let plain = file.pool(connections).await;
         for sql in &schema.statements {
             plain.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
         }
         let cache = QueryCache::builder().capture(capture).max_bytes(8 << 20).build().await;
         let cache = cache.expect("a cache");
+        if schema.declared {
+            cache
+                .declare()
+                .trigger_writes::<tables::t::Entity>(["u"])
+                .trigger_writes::<tables::u::Entity>(["v"])
+                .trigger_writes::<tables::v::Entity>(["t", "u"]);
+        }
         let db = cache.connect(plain.clone()).await.expect("a connection");
-        Self { _file: file, plain, db, cache }
+        Self { _file: file, plain, db, cache, backend: schema.backend }
     }
 
     /// The answer through the cache, and whether an entry gave it.
@@ -88,7 +124,11 @@ impl Arena {
                     ..Default::default()
                 };
                 let transaction = self.db.begin_with_options(options).await?;
-                self.steps(&transaction, steps).await?;
+                if let Err(error) = self.steps(&transaction, steps).await {
+                    // PostgreSQL ends a transaction in which a statement failed.
+                    assert_eq!(self.backend, Backend::Postgres, "{error}");
+                    return transaction.rollback().await;
+                }
                 if *commit { transaction.commit().await? } else { transaction.rollback().await? }
             }
         }
@@ -119,10 +159,9 @@ impl Arena {
 /// Sends a statement in one of the ways that SeaORM does.
 async fn send(conn: &impl ConnectionTrait, write: &operations::Write) -> Result<(), DbErr> {
     use operations::Via;
-    let statement = || {
-        let backend = conn.get_database_backend();
-        Statement::from_sql_and_values(backend, &write.sql, write.values.clone())
-    };
+    let backend = conn.get_database_backend();
+    let sql = queries::numbered(&write.sql, backend == DbBackend::Postgres);
+    let statement = || Statement::from_sql_and_values(backend, &sql, write.values.clone());
     match write.via {
         Via::Execute => conn.execute_raw(statement()).await.map(drop),
         Via::QueryOne => conn.query_one_raw(statement()).await.map(drop),
@@ -132,9 +171,9 @@ async fn send(conn: &impl ConnectionTrait, write: &operations::Write) -> Result<
 }
 
 /// One seed: a random schema and `operations` random operations on it, checked after each one.
-pub async fn run_seed(seed: u64, operations: usize) -> Result<Tally, Box<Stale>> {
+pub async fn run_seed(seed: u64, operations: usize, backend: Backend) -> Result<Tally, Box<Stale>> {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let schema = Schema::random(&mut rng);
+    let schema = Schema::random(&mut rng, backend);
     let capture = [Capture::Auto, Capture::Auto, Capture::Always, Capture::Never][rng.usize(0..4)];
     let arena = Arena::new(&schema, capture, 2).await;
     let mut pool: Vec<Query> = Vec::new();
@@ -225,12 +264,17 @@ impl Stale {
     }
     /// A case of its own: this query is cached, these operations follow.
     pub fn case(schema: &[&str], query: &str, operations: Vec<Operation>) -> Self {
-        let statements = schema.iter().map(|sql| (*sql).to_owned()).collect();
+        let statements: Vec<String> = schema.iter().map(|sql| (*sql).to_owned()).collect();
         Self {
             seed: 0,
-            schema: Schema { statements, composite: false, has_view: false, unique_b: false },
+            schema: Schema::of(statements),
             operations,
-            query: Query { sql: query.to_owned(), values: Vec::new(), ordered: false },
+            query: Query {
+                sql: query.to_owned(),
+                values: Vec::new(),
+                ordered: false,
+                numbered: false,
+            },
             cached: Vec::new(),
             fresh: Vec::new(),
         }

@@ -6,6 +6,7 @@ use sea_orm::{EntityTrait, QueryTrait, Select, Value};
 
 use super::dump;
 use super::schemas::{IDS, Schema, text, value};
+use crate::support::servers::Backend;
 
 /// One query, and only such whose answer SQL fixes: LIMIT with a total order, and no choice among
 /// values that are equal under a collation but differ in their spelling.
@@ -16,24 +17,42 @@ pub struct Query {
     pub values: Vec<Value>,
     /// The order of rows is part of the answer.
     pub ordered: bool,
+    /// PostgreSQL numbers its parameters.
+    pub numbered: bool,
+}
+
+/// A text with `?` as PostgreSQL wants it, if so.
+pub fn numbered(sql: &str, postgres: bool) -> String {
+    if !postgres {
+        return sql.to_owned();
+    }
+    let mut parts = sql.split('?');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for (index, part) in parts.enumerate() {
+        text += &format!("${}{part}", index + 1);
+    }
+    text
 }
 
 /// Collects the parameters of one SQL text.
 struct Text<'r> {
     rng: &'r mut Rng,
     values: Vec<Value>,
+    backend: Backend,
 }
 
 impl Query {
     pub fn random(rng: &mut Rng, schema: &Schema) -> Self {
-        let mut text = Text { rng, values: Vec::new() };
+        let mut text = Text { rng, values: Vec::new(), backend: schema.backend };
         let (sql, ordered) = text.query(schema);
-        Self { sql, values: text.values, ordered }
+        let numbered = schema.backend == Backend::Postgres;
+        Self { sql, values: text.values, ordered, numbered }
     }
 
     pub fn select(&self) -> Select<dump::Entity> {
         let mut select = dump::Entity::find();
-        let text = Expr::cust_with_values(self.sql.clone(), self.values.clone());
+        let sql = numbered(&self.sql, self.numbered);
+        let text = Expr::cust_with_values(sql, self.values.clone());
         *QueryTrait::query(&mut select) = SelectStatement::new().expr(text).to_owned();
         select
     }
@@ -56,18 +75,27 @@ impl Text<'_> {
             }
             4 => {
                 self.values.push(Value::BigInt(Some(value)));
-                "?".into()
+                self.cast("BIGINT")
             }
             // The same value under another type: equal to the database.
+            5 if self.backend == Backend::Postgres => format!("'{value}'"),
             5 if self.rng.bool() => {
                 self.values.push(Value::String(Some(value.to_string())));
                 "?".into()
             }
             6 if self.rng.bool() => {
                 self.values.push(Value::Double(Some(value as f64)));
-                "?".into()
+                self.cast("DOUBLE PRECISION")
             }
             _ => value.to_string(),
+        }
+    }
+
+    /// PostgreSQL's driver keeps one type for each parameter of a text.
+    fn cast(&self, to: &str) -> String {
+        match self.backend {
+            Backend::Postgres => format!("CAST(? AS {to})"),
+            _ => "?".into(),
         }
     }
 
@@ -101,8 +129,9 @@ impl Text<'_> {
     fn condition(&mut self, table: &str, alias: &str) -> String {
         let column = self.column(table);
         let name = match self.rng.u8(0..4) {
+            0 if self.backend == Backend::MySql => format!("`{alias}`.`{column}`"),
             0 => format!("\"{alias}\".\"{column}\""),
-            1 => format!("{alias}.[{column}]"),
+            1 if self.backend == Backend::Sqlite => format!("{alias}.[{column}]"),
             _ => format!("{alias}.{column}"),
         };
         match self.rng.u8(0..14) {
@@ -112,6 +141,7 @@ impl Text<'_> {
             8 => format!("{name} IS NULL"),
             9 => format!("{name} < {}", self.operand(column)),
             10 => format!("{name} <> {}", self.operand(column)),
+            11 if column == "s" => format!("coalesce({name}, 'x') > {}", self.operand(column)),
             11 => format!("coalesce({name}, 1) > {}", self.operand(column)),
             12 => {
                 format!("({name} = {} OR {name} = {})", self.operand(column), self.operand(column))
@@ -160,14 +190,15 @@ impl Text<'_> {
             11 => (format!("sum(t.b), max(t.a) FROM t WHERE {}", self.conditions("t", "t")), false),
             12 => (
                 format!(
-                    "DISTINCT t.a, t.s COLLATE BINARY FROM t WHERE {}",
+                    "DISTINCT t.a, {} FROM t WHERE {}",
+                    if self.backend == Backend::Sqlite { "t.s COLLATE BINARY" } else { "t.k" },
                     self.conditions("t", "t")
                 ),
                 false,
             ),
             13 => (
                 format!(
-                    "t.k, count(*) AS n FROM t WHERE {} GROUP BY t.k HAVING n > 1 ORDER BY 1",
+                    "t.k, count(*) AS n FROM t WHERE {} GROUP BY t.k HAVING count(*) > 1 ORDER BY 1",
                     self.conditions("t", "t")
                 ),
                 true,
@@ -244,14 +275,14 @@ impl Text<'_> {
             ),
             24 => (
                 format!(
-                    "* FROM (WITH c AS (SELECT id, a FROM t WHERE {}) SELECT c.a, count(*) FROM c LEFT JOIN v ON v.t_id = c.id GROUP BY c.a)",
+                    "* FROM (WITH c AS (SELECT id, a FROM t WHERE {}) SELECT c.a, count(*) FROM c LEFT JOIN v ON v.t_id = c.id GROUP BY c.a) AS q",
                     self.conditions("t", "t")
                 ),
                 false,
             ),
             25 => (
                 format!(
-                    "* FROM (WITH RECURSIVE r (id) AS (SELECT id FROM v WHERE {} UNION SELECT v.id FROM v JOIN r ON v.up = r.id) SELECT v.id, v.w FROM v JOIN r ON r.id = v.id)",
+                    "* FROM (WITH RECURSIVE r (id) AS (SELECT id FROM v WHERE {} UNION SELECT v.id FROM v JOIN r ON v.up = r.id) SELECT v.id, v.w FROM v JOIN r ON r.id = v.id) AS q",
                     self.conditions("v", "v")
                 ),
                 false,
@@ -265,7 +296,7 @@ impl Text<'_> {
             ),
             27 => (
                 format!(
-                    "CASE WHEN t.a > 1 THEN t.s ELSE (SELECT count(*) FROM u WHERE u.x = t.a) END FROM t WHERE {}",
+                    "CASE WHEN t.a > 1 THEN t.b ELSE (SELECT count(*) FROM u WHERE u.x = t.a) END FROM t WHERE {}",
                     self.conditions("t", "t")
                 ),
                 false,
@@ -278,12 +309,21 @@ impl Text<'_> {
                 ("vv.vid, vv.vc, u.x FROM vv LEFT JOIN u ON u.id = vv.vid".into(), false)
             }
             // Row ids are not in the catalog, so this depends on the table as a whole.
-            31 if !schema.composite => {
+            31 if !schema.composite && self.backend == Backend::Sqlite => {
                 (format!("t.rowid, t.a FROM t WHERE {}", self.conditions("t", "t")), false)
+            }
+            // What a partition holds, its rows moving in and out.
+            31 if schema.partitioned => {
+                (format!("* FROM t_low WHERE {}", self.conditions("t", "t_low")), false)
             }
             30 => (
                 format!(
-                    "v.* FROM main.v LEFT JOIN t ON t.id = v.t_id AND {} WHERE t.id IS NULL",
+                    "v.* FROM {}v LEFT JOIN t ON t.id = v.t_id AND {} WHERE t.id IS NULL",
+                    match self.backend {
+                        Backend::Sqlite => "main.",
+                        Backend::Postgres => "public.",
+                        Backend::MySql => "",
+                    },
                     self.conditions("t", "t")
                 ),
                 false,

@@ -2,6 +2,8 @@
 
 use fastrand::Rng;
 
+use crate::support::servers::Backend;
+
 /// `t` (id, k → u, a, b, s, g), `u` (id, x, y), `v` (id, t_id → t, w), and perhaps a view.
 #[derive(Debug, Clone)]
 pub struct Schema {
@@ -10,6 +12,11 @@ pub struct Schema {
     pub composite: bool,
     pub has_view: bool,
     pub unique_b: bool,
+    pub backend: Backend,
+    /// `t` is made of the partitions `t_low` and `t_high`.
+    pub partitioned: bool,
+    /// What the triggers write is declared.
+    pub declared: bool,
 }
 
 pub const IDS: i64 = 12;
@@ -22,12 +29,15 @@ pub fn text(rng: &mut Rng) -> &'static str {
     ["'x'", "'X'", "'y'", "'y '", "NULL"][rng.usize(0..5)]
 }
 
-fn one_of<'a>(rng: &mut Rng, choices: &[&'a str]) -> &'a str {
+pub fn one_of<'a>(rng: &mut Rng, choices: &[&'a str]) -> &'a str {
     choices[rng.usize(0..choices.len())]
 }
 
 impl Schema {
-    pub fn random(rng: &mut Rng) -> Self {
+    pub fn random(rng: &mut Rng, backend: Backend) -> Self {
+        if backend != Backend::Sqlite {
+            return super::servers::random(rng, backend);
+        }
         let composite = rng.u8(0..6) == 0;
         let unique_b = rng.u8(0..5) == 0;
         let mut statements = vec![Self::u(rng), Self::t(rng, composite), Self::v(rng, composite)];
@@ -54,7 +64,20 @@ impl Schema {
         }
         statements.extend(Self::triggers(rng));
         statements.extend(Self::data(rng));
-        Self { statements, composite, has_view, unique_b }
+        Self { composite, has_view, unique_b, ..Self::of(statements) }
+    }
+
+    /// These statements on SQLite.
+    pub fn of(statements: Vec<String>) -> Self {
+        Self {
+            statements,
+            composite: false,
+            has_view: false,
+            unique_b: false,
+            backend: Backend::Sqlite,
+            partitioned: false,
+            declared: false,
+        }
     }
 
     fn u(rng: &mut Rng) -> String {
