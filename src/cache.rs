@@ -18,6 +18,7 @@ use crate::event::{Cause, Event, Observer};
 use crate::explain::Explanation;
 use crate::flight::Flights;
 use crate::key::Digest;
+use crate::replica::LastBumps;
 use crate::schema::Name;
 use crate::stats::{Registry, Stats, count};
 use crate::store::{Entry, Memory};
@@ -53,6 +54,7 @@ pub(crate) struct Engine {
     pub(crate) stats: Registry,
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
+    pub(crate) last_bumps: LastBumps,
     /// Changes of some database's schema that are under way.
     pub(crate) schema_changes: AtomicUsize,
 }
@@ -88,6 +90,7 @@ impl Engine {
             stats: Registry::default(),
             databases: Mutex::default(),
             declarations: RwLock::default(),
+            last_bumps: LastBumps::default(),
             schema_changes: AtomicUsize::new(0),
         }
     }
@@ -104,6 +107,7 @@ impl Engine {
         if bump.is_empty() {
             return;
         }
+        self.last_bumps.note(bump, self.clock.now_ms());
         self.versions.bump(bump);
         count(&self.stats.bumps);
         if let Some(observer) = &self.observer {

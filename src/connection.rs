@@ -1,6 +1,8 @@
 //! The wrapped connection.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel,
@@ -10,10 +12,13 @@ use sea_orm::{
 
 use crate::cache::QueryCache;
 use crate::call::{Answer, Call, OwnedCall, Want};
+use crate::change::Bump;
 use crate::database::Database;
 use crate::detach::RunToEnd;
+use crate::error::Error;
 use crate::execute::autocommit;
 use crate::explain::Explanation;
+use crate::replica::Replica;
 use crate::sql::facts::Analysis;
 use crate::transaction::CachedTransaction;
 
@@ -31,6 +36,7 @@ pub struct CachedConnection<C = DatabaseConnection> {
     scope: Option<Arc<str>>,
     /// Do its transactions use the cache while they can?
     transactions: bool,
+    replica: Option<Arc<Replica<C>>>,
 }
 
 impl<C> Clone for CachedConnection<C> {
@@ -40,6 +46,7 @@ impl<C> Clone for CachedConnection<C> {
             database: self.database.clone(),
             scope: self.scope.clone(),
             transactions: self.transactions,
+            replica: self.replica.clone(),
         }
     }
 }
@@ -55,7 +62,15 @@ impl<C> std::fmt::Debug for CachedConnection<C> {
 
 impl<C> CachedConnection<C> {
     pub(crate) fn new(inner: Arc<C>, database: Arc<Database>) -> Self {
-        Self { inner, database, scope: None, transactions: false }
+        Self { inner, database, scope: None, transactions: false, replica: None }
+    }
+
+    pub(crate) fn primary(&self) -> &Arc<C> {
+        &self.inner
+    }
+
+    pub(crate) fn replica(&self) -> Option<&Arc<Replica<C>>> {
+        self.replica.as_ref()
     }
 
     pub(crate) fn database(&self) -> &Arc<Database> {
@@ -146,6 +161,65 @@ where
     C: ConnectionTrait + TransactionTrait + Send + 'static,
     C::Transaction: Sync + 'static,
 {
+    /// The same connection, whose misses are answered by a replica of its database where that is
+    /// known to have replayed every write of the tables that the query reads (by PostgreSQL's WAL
+    /// position, MySQL's and MariaDB's GTIDs). Until then, and for everything else than a cached
+    /// read, the primary is asked: a lagging replica never puts what is old into the cache.
+    ///
+    /// The replica must be one server, and its sessions set up as the primary's are (time zone,
+    /// `search_path`, role). Writes that another program makes are seen as late as the replica
+    /// sees them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`](crate::Error::is_config) if it is another kind of database.
+    ///
+    /// ```
+    /// # use sea_orm::DatabaseConnection;
+    /// # use sea_orm_cache::{CachedConnection, Error};
+    /// fn both(db: CachedConnection, replica: DatabaseConnection) -> Result<CachedConnection, Error> {
+    ///     CachedConnection::with_replica(db, replica)
+    /// }
+    /// ```
+    pub fn with_replica(primary: Self, replica: C) -> Result<Self, Error> {
+        primary.following(replica, None)
+    }
+
+    /// The same for a replica that can't be asked how far it is, or need not be: it has seen any
+    /// write after this time. That is a promise of yours: if it lags longer, what is old is cached.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_replica`](Self::with_replica).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use sea_orm::DatabaseConnection;
+    /// # use sea_orm_cache::{CachedConnection, Error};
+    /// fn both(db: CachedConnection, replica: DatabaseConnection) -> Result<CachedConnection, Error> {
+    ///     CachedConnection::with_replica_lag(db, replica, Duration::from_secs(10))
+    /// }
+    /// ```
+    pub fn with_replica_lag(primary: Self, replica: C, lag: Duration) -> Result<Self, Error> {
+        primary.following(replica, Some(lag))
+    }
+
+    fn following(self, replica: C, lag: Option<Duration>) -> Result<Self, Error> {
+        let (own, other) = (self.database.backend, replica.get_database_backend());
+        if own != other {
+            return Err(Error::config(format!(
+                "a replica of {own:?} can't be a {other:?} database"
+            )));
+        }
+        let engine = &self.database.engine;
+        engine.last_bumps.wanted.store(true, Ordering::SeqCst);
+        // It may be behind what was written before anybody counted.
+        engine.last_bumps.note(&Bump::all(), engine.clock.now_ms());
+        let replica = Arc::new(Replica::new(replica, lag));
+        replica.follow(&self.inner, &self.database);
+        Ok(Self { replica: Some(replica), ..self })
+    }
+
     /// Sends any statement; what is not a plain read runs to its end even if the caller goes away.
     pub(crate) async fn run<S: StatementBuilder>(
         &self,

@@ -26,6 +26,7 @@ use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
 use crate::flight::{Role, landed};
 use crate::key::{Digest, Family, Key};
+use crate::schema::Name;
 use crate::sql::facts::{Analysis, ReadFacts};
 use crate::stats::{Counters, count};
 use crate::store::{ENTRY_OVERHEAD, Entry};
@@ -38,8 +39,10 @@ const JOINS: usize = 3;
 /// One cached read.
 pub(crate) struct Read<'r, C> {
     pub(crate) database: &'r Arc<Database>,
-    /// The connection for a miss.
+    /// The connection for what is not cached.
     pub(crate) conn: &'r C,
+    /// The one for a miss that reads these tables.
+    pub(crate) nearest: &'r (dyn Fn(&[Name]) -> &'r C + Sync),
     /// Is it in a transaction that may see what others don't?
     pub(crate) in_transaction: &'r (dyn Fn() -> bool + Sync),
     pub(crate) scope: Option<&'r str>,
@@ -159,13 +162,13 @@ impl<C: ConnectionTrait> Read<'_, C> {
     ) -> Result<Arc<T>, DbErr> {
         count(&self.database.engine.stats.of(self.table).bypassed);
         self.database.engine.tell(|| Event::Bypass { sql: &statement.sql, reason: &reason });
-        let rows = self.ask(statement).await?;
+        let rows = self.ask(self.conn, statement).await?;
         Ok(Arc::new(decode(&rows)?.value))
     }
 
-    async fn ask(&self, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
+    async fn ask(&self, conn: &C, statement: &Statement) -> Result<Vec<QueryResult>, DbErr> {
         let call = Call::Typed(self.query, statement.clone());
-        call.send_read(self.conn, Want::Rows, self.database.typed_only).await?.rows()
+        call.send_read(conn, Want::Rows, self.database.typed_only).await?.rows()
     }
 
     #[inline(never)]
@@ -242,8 +245,8 @@ fn lookup<T: Any + Send + Sync>(
     Some((entry, value))
 }
 
-struct Attempt<'a, C> {
-    read: &'a Read<'a, C>,
+struct Attempt<'a, 'r, C> {
+    read: &'a Read<'r, C>,
     statement: &'a Statement,
     key: Key,
     counters: Arc<Counters>,
@@ -274,7 +277,7 @@ impl Tags {
     }
 }
 
-impl<C: ConnectionTrait> Attempt<'_, C> {
+impl<C: ConnectionTrait> Attempt<'_, '_, C> {
     fn engine(&self) -> &Engine {
         &self.read.database.engine
     }
@@ -293,7 +296,12 @@ impl<C: ConnectionTrait> Attempt<'_, C> {
             Analysis::Read(facts) => self.before(facts, start, &understanding),
             _ => Err(Reason::NotARead),
         };
-        let rows = self.read.ask(self.statement).await?;
+        // Chosen after step 1: it has seen whatever these versions stand for.
+        let conn = match &before {
+            Ok(before) => (self.read.nearest)(&before.plan.tables),
+            Err(_) => self.read.conn,
+        };
+        let rows = self.read.ask(conn, self.statement).await?;
         let decoded = decode(&rows)?;
         let value = Arc::new(decoded.value);
         let bytes = size_of::<T>() + decoded.heap_bytes;

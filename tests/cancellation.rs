@@ -13,6 +13,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use sea_orm_cache::CachedConnection;
 use support::gate::Gate;
+use support::servers::Backend;
 
 /// Polls a future this many times and drops it. `true` if it came to its end.
 async fn polled(mut future: Pin<Box<dyn Future<Output = ()> + Send + '_>>, times: usize) -> bool {
@@ -42,15 +43,23 @@ type Work = for<'a> fn(&'a CachedConnection<Gate>) -> Pin<Box<dyn Future<Output 
 
 /// Drops `work` after 0, 1, 2, … polls until it is quick enough to end.
 async fn at_every_await(work: Work) {
+    for backend in Backend::reachable() {
+        at_every_await_on(backend, work).await;
+    }
+}
+
+async fn at_every_await_on(backend: Backend, work: Work) {
     let mut ended = false;
     for times in 0..200 {
-        let stage = Stage::new().await;
+        let stage = Stage::new(backend).await;
         stage.check().await.expect("fresh");
         stage.gate.yields();
         ended = polled(work(&stage.db), times).await;
         quiet(&stage).await;
         // What the driver was still told to do (a rollback, say) is over when the lock is free.
-        stage.plain.execute_unprepared("BEGIN IMMEDIATE; COMMIT").await.expect("the lock");
+        if backend == Backend::Sqlite {
+            stage.plain.execute_unprepared("BEGIN IMMEDIATE; COMMIT").await.expect("the lock");
+        }
         stage.check().await.unwrap_or_else(|stale| panic!("dropped after {times} polls: {stale}"));
         let again = tokio::time::timeout(std::time::Duration::from_secs(30), stage.books()).await;
         again.expect("nobody hangs");
@@ -115,7 +124,7 @@ async fn schema_changes_dropped_at_any_await_leave_nothing_stale() {
 
 #[tokio::test]
 async fn a_leader_that_panics_strands_nobody() {
-    let stage = Stage::new().await;
+    let stage = Stage::new(Backend::Sqlite).await;
     stage.gate.yields();
     stage.gate.panic_on("SELECT \"book\"");
     let one = |db: CachedConnection<Gate>| tokio::spawn(async move { books(&db).await.len() });
@@ -127,7 +136,7 @@ async fn a_leader_that_panics_strands_nobody() {
 
 #[tokio::test]
 async fn a_write_that_panics_in_the_driver_leaves_nothing_stale() {
-    let stage = Stage::new().await;
+    let stage = Stage::new(Backend::Sqlite).await;
     stage.check().await.expect("fresh");
     stage.gate.panic_on("UPDATE \"book\"");
     let db = stage.db.clone();
@@ -143,7 +152,7 @@ async fn a_write_that_panics_in_the_driver_leaves_nothing_stale() {
 
 #[tokio::test]
 async fn a_write_that_was_never_polled_is_never_sent() {
-    let stage = Stage::new().await;
+    let stage = Stage::new(Backend::Sqlite).await;
     drop(Box::pin(stage.db.execute_unprepared("DELETE FROM book")));
     quiet(&stage).await;
     assert_eq!(book_count(&stage).await, 5);

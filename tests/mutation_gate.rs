@@ -59,15 +59,17 @@ fn by_referee(runtime: &tokio::runtime::Runtime, backend: Backend) -> Option<Str
 
 macro_rules! by_scenario {
     ($runtime:ident, $missed:ident, $($fault:ident => $scenario:ident),* $(,)?) => {$(
+        for backend in Backend::reachable() {
         set(Fault::$fault);
-        let outcome = $runtime.block_on(scenarios::$scenario());
+        let outcome = $runtime.block_on(scenarios::$scenario(backend));
         set(Fault::None);
         match outcome {
-            Err(stale) => println!("mutation {:?}: found by {}: {stale}", Fault::$fault, stringify!($scenario)),
+            Err(stale) => println!("{backend:?}: mutation {:?}: found by {}: {stale}", Fault::$fault, stringify!($scenario)),
             Ok(()) => {
-                println!("mutation {:?}: MISSED by {}", Fault::$fault, stringify!($scenario));
+                println!("{backend:?}: mutation {:?}: MISSED by {}", Fault::$fault, stringify!($scenario));
                 $missed.push(Fault::$fault);
             }
+        }
         }
     )*};
 }

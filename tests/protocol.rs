@@ -5,12 +5,16 @@ mod support;
 
 use scenarios::*;
 use sea_orm::{ConnectionTrait, TransactionTrait};
+use support::servers::Backend;
 
 macro_rules! holds {
     ($($name:ident),* $(,)?) => {$(
         #[tokio::test]
         async fn $name() {
-            scenarios::$name().await.unwrap_or_else(|stale| panic!("{stale}"));
+            for backend in Backend::reachable() {
+                let outcome = scenarios::$name(backend).await;
+                outcome.unwrap_or_else(|stale| panic!("{backend:?}: {stale}"));
+            }
         }
     )*};
 }
@@ -30,7 +34,7 @@ holds!(
 
 #[tokio::test]
 async fn a_fill_is_stored_although_another_row_was_written_meanwhile() {
-    let stage = Stage::new().await;
+    let stage = Stage::new(Backend::Sqlite).await;
     let db = stage.db.clone();
     stage.gate.after("SELECT \"book\"", async move {
         db.execute_unprepared("UPDATE book SET stock = 1 WHERE id = 4").await.expect("a write");
@@ -45,7 +49,7 @@ async fn a_fill_is_stored_although_another_row_was_written_meanwhile() {
 
 #[tokio::test]
 async fn a_rollback_invalidates_nothing() {
-    let stage = Stage::new().await;
+    let stage = Stage::new(Backend::Sqlite).await;
     stage.check().await.expect("fresh");
     let transaction = stage.db.begin().await.expect("a transaction");
     reprice(&transaction, 1).await;
@@ -58,7 +62,13 @@ async fn a_rollback_invalidates_nothing() {
 /// COMMIT is answered with an error. Whether it was done or not, nothing stale is served: not
 /// while it is unknown, and not afterwards.
 async fn unknown_outcome(done: bool) {
-    let stage = Stage::new().await;
+    for backend in Backend::reachable() {
+        unknown_outcome_on(backend, done).await;
+    }
+}
+
+async fn unknown_outcome_on(backend: Backend, done: bool) {
+    let stage = Stage::new(backend).await;
     stage.check().await.expect("fresh");
     stage.gate.break_commit(done);
     // While the outcome is unknown a reader asks, before the commit becomes visible.
@@ -72,7 +82,10 @@ async fn unknown_outcome(done: bool) {
     }
     // Once the barrier has shown that it is over, its tables are cached again.
     let mut cached = false;
-    for _ in 0..2_000 {
+    for _ in 0..50_000 {
+        if cached {
+            break;
+        }
         stage.check().await.expect("never stale");
         let before = stage.cache.stats().total.hits;
         stage.check().await.expect("never stale");

@@ -10,6 +10,7 @@ use crate::schema::{
 };
 use crate::sql::{Dialect, qualified, trigger};
 
+// `{db}` is written out: these views read every database's files unless they are told by a literal.
 // Names in upper case come back so, or not, depending on the version: all columns are renamed. Text
 // of the server comes as bytes unless it is cast.
 const SETTINGS: &str = "SELECT CAST(DATABASE() AS CHAR) AS db, CAST(@@sql_mode AS CHAR) AS mode, \
@@ -21,35 +22,35 @@ const ISOLATION: &str =
 
 const TABLES: &str = "SELECT CAST(table_name AS CHAR) AS name, CAST(table_type AS CHAR) AS kind, \
     CAST(COALESCE(engine, '') AS CHAR) AS engine \
-    FROM information_schema.tables WHERE table_schema = DATABASE()";
+    FROM information_schema.tables WHERE table_schema = {db}";
 
 const VIEWS: &str = "SELECT CAST(table_name AS CHAR) AS name, CAST(view_definition AS CHAR) AS definition \
-    FROM information_schema.views WHERE table_schema = DATABASE()";
+    FROM information_schema.views WHERE table_schema = {db}";
 
 const COLUMNS: &str = "SELECT CAST(table_name AS CHAR) AS tbl, CAST(column_name AS CHAR) AS name, \
     CAST(data_type AS CHAR) AS kind, CAST(column_type AS CHAR) AS type, CAST(is_nullable AS CHAR) AS nullable, \
     (column_default IS NULL OR column_default = 'NULL') AS no_default, CAST(extra AS CHAR) AS extra, \
     CAST(COALESCE(collation_name, '') AS CHAR) AS coll, \
     CAST(COALESCE(character_maximum_length, 0) AS SIGNED) AS length \
-    FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position";
+    FROM information_schema.columns WHERE table_schema = {db} ORDER BY table_name, ordinal_position";
 
 const INDEXES: &str = "SELECT CAST(table_name AS CHAR) AS tbl, CAST(index_name AS CHAR) AS idx, \
     CAST(non_unique AS SIGNED) AS repeats, CAST(seq_in_index AS SIGNED) AS seq, CAST(column_name AS CHAR) AS name, \
     (sub_part IS NOT NULL) AS prefix FROM information_schema.statistics \
-    WHERE table_schema = DATABASE() ORDER BY table_name, index_name, seq_in_index";
+    WHERE table_schema = {db} ORDER BY table_name, index_name, seq_in_index";
 
 const FOREIGN_KEYS: &str = "SELECT CAST(k.constraint_name AS CHAR) AS name, CAST(k.table_name AS CHAR) AS child, \
     CAST(k.column_name AS CHAR) AS child_column, CAST(k.referenced_table_schema AS CHAR) AS db, \
     CAST(k.referenced_table_name AS CHAR) AS parent, CAST(k.referenced_column_name AS CHAR) AS parent_column, \
     CAST(r.delete_rule AS CHAR) AS on_delete, CAST(r.update_rule AS CHAR) AS on_update \
     FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r \
-    ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
-    WHERE k.table_schema = DATABASE() AND k.referenced_table_name IS NOT NULL \
+    ON r.constraint_schema = {db} AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
+    WHERE k.table_schema = {db} AND k.referenced_table_name IS NOT NULL \
     ORDER BY k.table_name, k.constraint_name, k.ordinal_position";
 
 const TRIGGERS: &str = "SELECT CAST(event_object_table AS CHAR) AS tbl, CAST(event_manipulation AS CHAR) AS event, \
     CAST(action_timing AS CHAR) AS timing, CAST(action_statement AS CHAR) AS body \
-    FROM information_schema.triggers WHERE event_object_schema = DATABASE() \
+    FROM information_schema.triggers WHERE event_object_schema = {db} \
     ORDER BY event_object_table, trigger_name";
 
 const ROUTINES: &str = "SELECT CAST(routine_name AS CHAR) AS name FROM information_schema.routines \
@@ -104,16 +105,22 @@ pub(super) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     let Some(db) = db else {
         return Err(DbErr::Custom("the connection has no database of its own".into()));
     };
-    read_tables(conn, &mut schema, &db.to_ascii_lowercase()).await?;
-    read_columns(conn, &mut schema).await?;
-    read_indexes(conn, &mut schema).await?;
+    read_tables(conn, &mut schema, &db).await?;
+    read_columns(conn, &mut schema, &db).await?;
+    read_indexes(conn, &mut schema, &db).await?;
     read_foreign_keys(conn, &mut schema, &db).await?;
     for row in query(conn, ROUTINES).await? {
         let routine = Routine { may_write: true, reads: None };
         schema.routines.insert(folded(&row, "name")?, routine);
     }
-    read_triggers(conn, &mut schema).await?;
+    read_triggers(conn, &mut schema, &db).await?;
     Ok(schema)
+}
+
+/// A question about one database.
+fn of_database(sql: &str, db: &str) -> String {
+    let name = db.replace('\\', "\\\\").replace('\'', "''");
+    sql.replace("{db}", &format!("'{name}'"))
 }
 
 async fn query(conn: &impl ConnectionTrait, sql: &str) -> Result<Vec<QueryResult>, DbErr> {
@@ -130,14 +137,15 @@ async fn read_tables(
     db: &str,
 ) -> Result<(), DbErr> {
     let mut doubled = Vec::new();
-    for row in query(conn, TABLES).await? {
+    let folded_db = db.to_ascii_lowercase();
+    for row in query(conn, &of_database(TABLES, db)).await? {
         let name = folded(&row, "name")?;
-        if name.contains('.') || schema.qualified.contains_key(&qualified(db, &name)) {
+        if name.contains('.') || schema.qualified.contains_key(&qualified(&folded_db, &name)) {
             // Names that differ in case only are two tables on some systems.
             doubled.push(name);
             continue;
         }
-        schema.qualified.insert(qualified(db, &name), name.clone());
+        schema.qualified.insert(qualified(&folded_db, &name), name.clone());
         let (kind, engine): (String, String) = (row.try_get_by("kind")?, row.try_get_by("engine")?);
         if kind.contains("VIEW") {
             continue;
@@ -145,20 +153,24 @@ async fn read_tables(
         let unfit = (!engine.eq_ignore_ascii_case("innodb")).then_some(Unfit::NotTransactional);
         schema.tables.insert(name.clone(), Table { unfit, ..Table::new(name) });
     }
-    for row in query(conn, VIEWS).await? {
+    for row in query(conn, &of_database(VIEWS, db)).await? {
         let sql = format!("CREATE VIEW v AS {}", row.try_get_by::<String, _>("definition")?);
         schema.views.insert(folded(&row, "name")?, View { sql, declared: false });
     }
     for name in doubled {
-        schema.qualified.remove(&qualified(db, &name));
+        schema.qualified.remove(&qualified(&folded_db, &name));
         schema.tables.remove(&name);
         schema.views.remove(&name);
     }
     Ok(())
 }
 
-async fn read_columns(conn: &impl ConnectionTrait, schema: &mut Schema) -> Result<(), DbErr> {
-    for row in query(conn, COLUMNS).await? {
+async fn read_columns(
+    conn: &impl ConnectionTrait,
+    schema: &mut Schema,
+    db: &str,
+) -> Result<(), DbErr> {
+    for row in query(conn, &of_database(COLUMNS, db)).await? {
         let Some(table) = schema.tables.get_mut(&folded(&row, "tbl")?) else {
             continue;
         };
@@ -212,9 +224,13 @@ fn class_of(kind: &str, full: &str, collation: &str, length: i64) -> KeyClass {
     })
 }
 
-async fn read_indexes(conn: &impl ConnectionTrait, schema: &mut Schema) -> Result<(), DbErr> {
+async fn read_indexes(
+    conn: &impl ConnectionTrait,
+    schema: &mut Schema,
+    db: &str,
+) -> Result<(), DbErr> {
     let mut uniques: HashMap<(Name, String), Option<Vec<usize>>> = HashMap::new();
-    for row in query(conn, INDEXES).await? {
+    for row in query(conn, &of_database(INDEXES, db)).await? {
         let Some(table) = schema.tables.get_mut(&folded(&row, "tbl")?) else {
             continue;
         };
@@ -251,7 +267,7 @@ async fn read_foreign_keys(
     db: &str,
 ) -> Result<(), DbErr> {
     let mut last = None;
-    for row in query(conn, FOREIGN_KEYS).await? {
+    for row in query(conn, &of_database(FOREIGN_KEYS, db)).await? {
         // A parent elsewhere is written by statements that bump everything.
         if !row.try_get_by::<String, _>("db")?.eq_ignore_ascii_case(db) {
             continue;
@@ -277,9 +293,13 @@ async fn read_foreign_keys(
     Ok(())
 }
 
-async fn read_triggers(conn: &impl ConnectionTrait, schema: &mut Schema) -> Result<(), DbErr> {
+async fn read_triggers(
+    conn: &impl ConnectionTrait,
+    schema: &mut Schema,
+    db: &str,
+) -> Result<(), DbErr> {
     let mut found = Vec::new();
-    for row in query(conn, TRIGGERS).await? {
+    for row in query(conn, &of_database(TRIGGERS, db)).await? {
         let table = folded(&row, "tbl")?;
         let event = match row.try_get_by::<String, _>("event")?.as_str() {
             "INSERT" => Operation::Insert,

@@ -233,6 +233,7 @@ where
     let read = Read {
         database: db.database(),
         conn: db.conn(),
+        nearest: &|tables| db.nearest(tables),
         in_transaction: &|| db.in_transaction(),
         scope: db.scope_name(),
         family,

@@ -6,6 +6,8 @@ use sea_orm::{ConnectionTrait, TransactionSession, TransactionTrait};
 
 use crate::connection::CachedConnection;
 use crate::database::Database;
+use crate::replica::Replica;
+use crate::schema::Name;
 use crate::transaction::CachedTransaction;
 
 /// A [`CachedConnection`] or a [`CachedTransaction`]. Inside a transaction a cached read goes to
@@ -30,6 +32,9 @@ pub(crate) mod internal {
         fn database(&self) -> &Arc<Database>;
         #[doc(hidden)]
         fn conn(&self) -> &Self::Conn;
+        /// The connection for a miss that reads these tables.
+        #[doc(hidden)]
+        fn nearest(&self, tables: &[Name]) -> &Self::Conn;
         #[doc(hidden)]
         fn scope_name(&self) -> Option<&str>;
     }
@@ -54,6 +59,15 @@ pub(crate) mod internal {
             self.inner()
         }
 
+        fn nearest(&self, tables: &[Name]) -> &C {
+            let database = self.database();
+            let seen = |replica: &&Arc<Replica<C>>| {
+                let last = database.engine.last_bumps.of(tables);
+                replica.has_seen(last, self.primary(), database)
+            };
+            self.replica().filter(seen).map_or(self.inner(), |replica| &replica.conn)
+        }
+
         fn scope_name(&self) -> Option<&str> {
             self.scope()
         }
@@ -75,6 +89,10 @@ pub(crate) mod internal {
         }
 
         fn conn(&self) -> &T {
+            self.inner()
+        }
+
+        fn nearest(&self, _: &[Name]) -> &T {
             self.inner()
         }
 

@@ -7,11 +7,13 @@ use sea_orm::{DatabaseConnection, QueryOrder, QuerySelect, Set, TransactionTrait
 use sea_orm_cache::prelude::*;
 
 use crate::support::gate::Gate;
-use crate::support::{File, SCHEMA, TTL, book, review};
+use crate::support::servers::{Backend, TestDb};
+use crate::support::{TTL, book, review, schema};
 
 /// A bookshop behind a gate.
 pub struct Stage {
-    _file: File,
+    pub backend: Backend,
+    _db: TestDb,
     pub gate: Gate,
     pub db: CachedConnection<Gate>,
     pub cache: QueryCache,
@@ -19,14 +21,14 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub async fn new() -> Self {
-        let file = File::new();
-        let plain = file.pool(4).await;
-        plain.execute_unprepared(SCHEMA).await.expect("the schema");
+    pub async fn new(backend: Backend) -> Self {
+        let test = TestDb::new(backend).await;
+        let plain = test.pool(4).await;
+        plain.execute_unprepared(&schema(backend)).await.expect("the schema");
         let gate = Gate::new(plain.clone());
         let cache = QueryCache::builder().build().await.expect("a cache");
         let db = cache.connect(gate.clone()).await.expect("a connection");
-        Self { _file: file, gate, db, cache, plain }
+        Self { backend, _db: test, gate, db, cache, plain }
     }
 
     /// Books of author 1, shown by row.
@@ -82,8 +84,8 @@ pub async fn add_review(db: &impl ConnectionTrait) {
 }
 
 /// A row that a list shows is written between the list's SQL and its fill.
-pub async fn write_to_a_shown_row_while_the_query_runs() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn write_to_a_shown_row_while_the_query_runs(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     let db = stage.db.clone();
     stage.gate.after("SELECT \"book\"", async move { reprice(&db, 1).await });
     stage.books().await;
@@ -92,8 +94,8 @@ pub async fn write_to_a_shown_row_while_the_query_runs() -> Result<(), String> {
 }
 
 /// A row that changes a count appears between the count's SQL and its fill.
-pub async fn write_to_a_count_while_the_query_runs() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn write_to_a_count_while_the_query_runs(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     let db = stage.db.clone();
     stage.gate.after("COUNT(*)", async move { add_review(&db).await });
     stage.reviews().await;
@@ -102,8 +104,8 @@ pub async fn write_to_a_count_while_the_query_runs() -> Result<(), String> {
 }
 
 /// A reader fills just before the write that it must not miss is committed.
-pub async fn fill_just_before_the_commit() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn fill_just_before_the_commit(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     let db = stage.db.clone();
     stage.gate.before("UPDATE \"book\"", async move {
         books(&db).await;
@@ -114,8 +116,8 @@ pub async fn fill_just_before_the_commit() -> Result<(), String> {
 }
 
 /// The same for a transaction: filled after its statements, before its COMMIT.
-pub async fn fill_just_before_a_transactions_commit() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn fill_just_before_a_transactions_commit(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     let db = stage.db.clone();
     stage.gate.before("COMMIT", async move {
         books(&db).await;
@@ -130,8 +132,8 @@ pub async fn fill_just_before_a_transactions_commit() -> Result<(), String> {
 }
 
 /// A savepoint is released, and the transaction around it committed.
-pub async fn write_in_a_savepoint() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn write_in_a_savepoint(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     stage.check().await?;
     let transaction = stage.db.begin().await.expect("a transaction");
     let savepoint = transaction.begin().await.expect("a savepoint");
@@ -142,8 +144,8 @@ pub async fn write_in_a_savepoint() -> Result<(), String> {
 }
 
 /// A read inside a transaction sees its uncommitted write, and is not for others to see.
-pub async fn read_in_a_transaction_that_is_rolled_back() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn read_in_a_transaction_that_is_rolled_back(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     let transaction = stage.db.begin().await.expect("a transaction");
     reprice(&transaction, 1).await;
     let inside = list().cached(TTL).all(&transaction).await.expect("books");
@@ -155,8 +157,8 @@ pub async fn read_in_a_transaction_that_is_rolled_back() -> Result<(), String> {
 }
 
 /// The caller of a write goes away after the statement was sent.
-pub async fn cancelled_write() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn cancelled_write(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     stage.check().await?;
     stage.gate.yields();
     let done = std::sync::Arc::new(tokio::sync::Notify::new());
@@ -174,13 +176,25 @@ pub async fn cancelled_write() -> Result<(), String> {
 }
 
 /// The schema changes: a new index makes a column a key, which writers must know.
-pub async fn new_index_after_connect() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn new_index_after_connect(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     let priced =
         || book::Entity::find().filter(book::Column::Stock.eq(10)).order_by_asc(book::Column::Id);
     priced().cached(TTL).all(&stage.db).await.expect("books");
-    let ddl = "CREATE VIEW dear AS SELECT * FROM book WHERE price > 100;
-               CREATE TRIGGER t AFTER INSERT ON author BEGIN UPDATE book SET price = 7 WHERE id = 1; END";
+    let ddl = match backend {
+        Backend::Sqlite => {
+            "CREATE VIEW dear AS SELECT * FROM book WHERE price > 100;
+             CREATE TRIGGER t AFTER INSERT ON author BEGIN UPDATE book SET price = 7 WHERE id = 1; END"
+        }
+        Backend::Postgres => {
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN UPDATE book SET price = 7 WHERE id = 1; RETURN NULL; END $$;
+             CREATE TRIGGER t AFTER INSERT ON author FOR EACH ROW EXECUTE FUNCTION f()"
+        }
+        Backend::MySql => {
+            "CREATE TRIGGER t AFTER INSERT ON author FOR EACH ROW UPDATE book SET price = 7 WHERE id = 1"
+        }
+    };
     stage.db.execute_unprepared(ddl).await.expect("DDL");
     stage.check().await?;
     stage
@@ -192,8 +206,8 @@ pub async fn new_index_after_connect() -> Result<(), String> {
 }
 
 /// Two scopes ask the same question.
-pub async fn one_scope_never_reads_anothers_entry() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn one_scope_never_reads_anothers_entry(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     let (one, two) = (stage.db.scoped("1"), stage.db.scoped("2"));
     books(&one).await;
     // Behind the cache's back, so that only the scope can tell.
@@ -209,8 +223,8 @@ pub async fn one_scope_never_reads_anothers_entry() -> Result<(), String> {
 }
 
 /// The same text with other values is another question.
-pub async fn other_values_are_another_question() -> Result<(), String> {
-    let stage = Stage::new().await;
+pub async fn other_values_are_another_question(backend: Backend) -> Result<(), String> {
+    let stage = Stage::new(backend).await;
     let by_id = |id| book::Entity::find_by_id(id).limit(1).cached(TTL);
     let one = by_id(1).one(&stage.db).await.expect("a book");
     let two = by_id(2).one(&stage.db).await.expect("a book");

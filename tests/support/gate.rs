@@ -82,6 +82,8 @@ impl Gate {
 async fn at(shared: &Mutex<Shared>, sql: &str, after: bool) {
     let (action, yields, panics) = {
         let mut shared = shared.lock().expect("the gate");
+        // MySQL's quotes are others.
+        let sql = sql.replace('`', "\"");
         let matches = |hook: &Hook| sql.contains(&hook.text) && hook.after == after;
         let action =
             if shared.hook.as_ref().is_some_and(matches) { shared.hook.take() } else { None };
@@ -110,7 +112,7 @@ macro_rules! connection_trait {
         #[async_trait::async_trait]
         impl ConnectionTrait for $type {
             fn get_database_backend(&self) -> DbBackend {
-                DbBackend::Sqlite
+                self.inner.get_database_backend()
             }
 
             async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {

@@ -7,6 +7,8 @@ pub mod servers;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use servers::Backend;
+
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use sea_orm_cache::prelude::*;
 use sea_orm_cache::{Capture, Event, ManualClock};
@@ -86,6 +88,25 @@ pub const SCHEMA: &str = "
         (4, 'Four', 2, 2, 900), (5, 'Five', NULL, 3, 1000);
     INSERT INTO review (id, book_id, rating) VALUES (1, 1, 5), (2, 1, 4), (3, 2, 3), (4, 4, 1);
 ";
+
+/// The bookshop as a server spells it: its keys are numbered by themselves.
+pub fn schema(backend: Backend) -> String {
+    let numbered = match backend {
+        Backend::Sqlite => return SCHEMA.to_owned(),
+        Backend::Postgres => "SERIAL PRIMARY KEY",
+        Backend::MySql => "INTEGER AUTO_INCREMENT PRIMARY KEY",
+    };
+    let schema = SCHEMA.replace("INTEGER PRIMARY KEY", numbered);
+    match backend {
+        // Rows with keys of their own do not move the sequence.
+        Backend::Postgres => {
+            schema
+                + "ALTER SEQUENCE review_id_seq RESTART 100; \
+            ALTER SEQUENCE book_id_seq RESTART 100; ALTER SEQUENCE author_id_seq RESTART 100;"
+        }
+        _ => schema,
+    }
+}
 
 impl Shop {
     pub async fn new() -> Self {

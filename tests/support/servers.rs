@@ -4,7 +4,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
+};
 
 /// The databases that a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +97,25 @@ impl TestDb {
     async fn administer(&self, sql: &str) {
         let of = if self.backend == Backend::Postgres { "/postgres" } else { "/mysql" };
         let db = connect(&format!("{}{of}", self.backend.server_url()), 1).await;
+        if self.backend == Backend::MySql {
+            self.disconnect(&db).await;
+        }
         db.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         db.close().await.expect("closed");
+    }
+
+    /// A transaction that a dropped pool left open would keep the database from being dropped.
+    async fn disconnect(&self, db: &DatabaseConnection) {
+        let find = format!(
+            "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = '{}'",
+            self.name
+        );
+        let found = db.query_all_raw(Statement::from_string(DbBackend::MySql, find)).await;
+        for row in found.expect("the processes") {
+            let id: i64 = row.try_get_by_index(0).expect("an id");
+            // It may be gone by itself.
+            let _ = db.execute_unprepared(&format!("KILL {id}")).await;
+        }
     }
 }
 
