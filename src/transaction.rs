@@ -168,18 +168,34 @@ where
         if !matches!(&*analysis, Analysis::Read(_)) {
             self.log.with(|changes| changes.dirty = true);
         }
-        match &*analysis {
+        let commits = may_commit(call.sql(), self.database.backend.into());
+        let answer = self.run_analyzed(call, want, &understanding, &analysis).await;
+        if commits {
+            self.log.with(|changes| {
+                changes.left = true;
+                self.database.engine.bump(&changes.bump, || Cause::Write { sql: "COMMIT".into() });
+            });
+        }
+        answer
+    }
+
+    async fn run_analyzed<S: StatementBuilder>(
+        &self,
+        call: Call<'_, S>,
+        want: Want,
+        understanding: &Arc<Understanding>,
+        analysis: &Analysis,
+    ) -> Result<Answer, DbErr> {
+        match analysis {
             Analysis::Read(_) => call.send(&self.inner, want).await,
             // A variable that only this transaction's later reads depend on.
             Analysis::Session { reach: Reach::Reads, .. } => call.send(&self.inner, want).await,
             Analysis::Write(facts) => {
-                let write =
-                    Write { database: &self.database, understanding: &understanding, facts };
+                let write = Write { database: &self.database, understanding, facts };
                 self.write(write, call, want).await
             }
             other => {
                 let sql = call.sql().to_owned();
-                let commits = may_commit(&sql, self.database.backend.into());
                 match other {
                     Analysis::Session { reach: Reach::Session, .. } => {
                         self.database.change_session(&sql);
@@ -193,9 +209,8 @@ where
                     }
                     _ => {}
                 }
-                self.log.with(|changes| changes.add(Bump::all(), &understanding));
+                self.log.with(|changes| changes.add(Bump::all(), understanding));
                 let answer = call.send(&self.inner, want).await;
-                self.log.with(|changes| changes.left |= commits);
                 self.after(&answer, &Bump::all());
                 if let Analysis::RawTransaction { .. } = other {
                     // It may just have been committed.

@@ -247,6 +247,10 @@ pub(crate) fn may_commit(sql: &str, dialect: Dialect) -> bool {
     if dialect != Dialect::MySql {
         return false;
     }
+    let word: String = sql.chars().take_while(char::is_ascii_alphabetic).collect();
+    if !sql.contains(';') && HARMLESS.contains(&&*word.to_ascii_lowercase()) {
+        return false;
+    }
     let Ok(tokens) = parse::tokens(sql, dialect) else { return true };
     tokens.split(|token| *token == Token::SemiColon).any(|part| {
         let first = part.first().map(|token| token.to_string().to_ascii_lowercase());
