@@ -101,6 +101,7 @@ pub mod shift {
         pub cake_id: i32,
         #[sea_orm(primary_key, auto_increment = false)]
         pub baker_id: i32,
+        #[sea_orm(default_value = 1)]
         pub hours: i32,
         #[sea_orm(belongs_to, from = "cake_id", to = "id", on_delete = "Cascade")]
         pub cake: BelongsTo<super::cake::Entity>,

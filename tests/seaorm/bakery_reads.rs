@@ -5,7 +5,8 @@ use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{Condition, ExprTrait, JoinType, QueryOrder, QuerySelect, RelationTrait, Select};
 
 use crate::bakeries::{self, *};
-use crate::world::{Db, Run, Tables};
+use crate::run::Run;
+use crate::world::{Db, Tables};
 
 /// The tables, and reads of every shape.
 pub fn watched(tables: Tables) -> Tables {

@@ -8,7 +8,9 @@ use sea_orm::{
 
 use crate::bakeries::*;
 use crate::bakery_reads::{open_the_bakeries, watched};
-use crate::world::{Db, Run};
+use crate::run::{Pair, Run};
+use crate::support::servers::Backend;
+use crate::world::Db;
 
 #[tokio::test]
 async fn a_bakery_is_run_through_the_wrapper() {
@@ -33,6 +35,18 @@ async fn a_bakery_is_run_in_bulk_in_a_transaction() {
 #[tokio::test]
 async fn what_is_not_there_is_not_updated_or_deleted() {
     same_on_connections!(watched, on_what_is_not_there);
+}
+
+/// The tests are worth something only if a stale entry is noticed.
+#[tokio::test]
+#[should_panic(expected = "stale")]
+async fn the_comparison_notices_a_write_behind_the_wrapper() {
+    let pair = Pair::new(Backend::Sqlite, watched).await;
+    let run = Run::through_the_wrapper(&pair);
+    open_the_bakeries(&pair.world.db, &run).await;
+    let behind = "UPDATE cake SET price = 1 WHERE id = 1";
+    pair.world.plain.execute_unprepared(behind).await.expect("an update");
+    pair.world.check().await;
 }
 
 async fn one_by_one(db: &impl Db, run: &Run<'_>) -> Result<(), DbErr> {
@@ -103,10 +117,10 @@ async fn in_bulk(db: &impl Db, run: &Run<'_>) -> Result<(), DbErr> {
         .set(several)
         .filter(cake::Column::Price.lt(400).or(cake::Column::Name.contains("pie")));
     run.step("several columns", several.exec(db)).await;
-    let all = baker::Entity::update_many().col_expr(baker::Column::BakeryId, Expr::val(2).into());
+    let all = baker::Entity::update_many().col_expr(baker::Column::BakeryId, Expr::val(2));
     run.step("all bakers move", all.exec(db)).await;
     let nobody = shift::Entity::update_many()
-        .col_expr(shift::Column::Hours, Expr::val(0).into())
+        .col_expr(shift::Column::Hours, Expr::val(0))
         .filter(shift::Column::Hours.gt(100));
     assert_eq!(run.step("nobody", nobody.exec(db)).await.rows_affected, 0);
 

@@ -9,8 +9,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 #[macro_use]
+mod run;
 mod world;
 
 mod bakeries;
 mod bakery_reads;
 mod crud;
+mod enums;
+mod errors;
+mod graphs;
+mod keys;
+mod queries;
+mod raw;
+mod relations;
+mod returning;
+mod rows;
+mod transactions;
+mod types;
+mod upsert;
+mod values;
