@@ -8,6 +8,7 @@ use sea_orm::{
     TransactionOptions, TransactionSession, TransactionTrait, Value,
 };
 
+use crate::barrier::may_have_happened;
 use crate::cache::QueryCache;
 use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::change::{Bump, Image};
@@ -251,7 +252,10 @@ where
         let mut unsettled =
             Unsettled { log: &self.log, write: &write, coarse: Some(coarse), answered: false };
         let captured = match capture {
-            Some(capture) => self.capture(&write, capture, &values).await?,
+            Some(capture) => {
+                let captured = self.capture(&write, capture, &values).await;
+                captured.map_err(|error| as_of_write(error, want))?
+            }
             None => None,
         };
         let answer = call.send(&self.inner, want).await;
@@ -274,10 +278,9 @@ where
     ) -> Result<Option<Vec<Image>>, DbErr> {
         if self.database.backend != DbBackend::Postgres {
             return match write.capture(&self.inner, capture, values).await {
-                // A deadlock has undone the transaction: the caller must know before it goes on.
-                Err(error) if self.database.backend == DbBackend::MySql => {
-                    let refused = error.to_string().contains("denied");
-                    if refused { Ok(None) } else { Err(error) }
+                // The caller must know before the write would be committed by itself.
+                Err(error) if self.database.backend == DbBackend::MySql && undoes(&error) => {
+                    Err(error)
                 }
                 captured => Ok(captured.unwrap_or_default()),
             };
@@ -341,6 +344,21 @@ where
                 Err(TransactionError::Transaction(error))
             }
         }
+    }
+}
+
+/// Does MySQL undo a whole transaction with this error? Others undo the statement alone.
+fn undoes(error: &DbErr) -> bool {
+    let text = error.to_string();
+    ["1213", "1205", "Deadlock", "timeout"].iter().any(|sign| text.contains(sign))
+        || may_have_happened(error, DbBackend::MySql)
+}
+
+/// The error of a statement that goes before a write, as the write's own would be.
+fn as_of_write(error: DbErr, want: Want) -> DbErr {
+    match (error, want) {
+        (DbErr::Query(error), Want::Done) => DbErr::Exec(error),
+        (error, _) => error,
     }
 }
 

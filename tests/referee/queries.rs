@@ -312,6 +312,11 @@ impl Text<'_> {
             31 if !schema.composite && self.backend == Backend::Sqlite => {
                 (format!("t.rowid, t.a FROM t WHERE {}", self.conditions("t", "t")), false)
             }
+            // What a position means is not looked up, so this depends on the table as a whole.
+            31 if !schema.partitioned && self.backend != Backend::Sqlite => {
+                let where_ = self.conditions("t", "t");
+                (format!("t.k, count(*) FROM t WHERE {where_} GROUP BY 1"), false)
+            }
             // What a partition holds, its rows moving in and out.
             31 if schema.partitioned => {
                 (format!("* FROM t_low WHERE {}", self.conditions("t", "t_low")), false)
