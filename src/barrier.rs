@@ -39,17 +39,17 @@ async fn sqlite<C: ConnectionTrait + TransactionTrait>(conn: &C) -> Result<(), D
 
 /// A transaction that wrote has a number, and every snapshot tells the lowest one still open.
 async fn postgres<C: ConnectionTrait>(conn: &C) -> Result<(), DbErr> {
-    let ask = |end: &str| {
-        let sql = format!("SELECT txid_snapshot_{end}(txid_current_snapshot())");
-        Statement::from_string(DbBackend::Postgres, sql)
-    };
+    let ask = |sql: &str| Statement::from_string(DbBackend::Postgres, sql);
     let number = |row: Option<QueryResult>| match row {
         Some(row) => row.try_get_by_index::<i64>(0),
         None => Err(DbErr::Custom("no snapshot".into())),
     };
-    let first_after = number(conn.query_one_raw(ask("xmax")).await?)?;
+    const LOWEST: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot())";
+    // A number of our own is above all that were given before. (A snapshot's `xmax` is not: it is
+    // the first above those that are over.)
+    let own = number(conn.query_one_raw(ask("SELECT txid_current()")).await?)?;
     let mut pause = PAUSE;
-    while number(conn.query_one_raw(ask("xmin")).await?)? < first_after {
+    while number(conn.query_one_raw(ask(LOWEST)).await?)? < own {
         pause = wait(pause).await;
     }
     Ok(())

@@ -226,7 +226,9 @@ impl fmt::Display for Reason {
                 write!(f, "{name}() is not known to give the same result each time")
             }
             Self::UnknownTable(name) => write!(f, "table {name} is not in the catalog"),
-            Self::VirtualTable(name) => write!(f, "{name} keeps its data elsewhere"),
+            Self::VirtualTable(name) => {
+                write!(f, "{name} is a virtual or foreign table, whose data is elsewhere")
+            }
             Self::NotTransactional(name) => {
                 write!(f, "the storage engine of {name} has no transactions")
             }

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod gate;
+pub mod proxy;
 pub mod servers;
 
 use std::sync::{Arc, Mutex};
