@@ -1,6 +1,8 @@
 //! Precision on the bookshop trace: how many of the hits that are possible the cache has, beside
 //! an oracle, invalidation by table and a TTL alone; and what capturing rows costs the writes.
 //!
+//! `BOOKSHOP_URL`: a server (`postgres://user@host`, `mysql://user@host`) instead of SQLite in memory;
+//! it gets databases `bookshop_1` to `bookshop_3`, and keeps them.
 //! `BOOKSHOP_OPS`: number of operations (default 200,000).
 //! `BOOKSHOP_WHY=1`: also tells which writes took which hits; the times are then of no use.
 

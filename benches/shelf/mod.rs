@@ -18,6 +18,12 @@ pub async fn create(books: i32) -> Result<DatabaseConnection, DbErr> {
     // Each connection would have a database of its own.
     options.sqlx_logging(false).min_connections(1).max_connections(1);
     let db = Database::connect(options).await?;
+    fill(&db, books).await?;
+    Ok(db)
+}
+
+/// Makes the table of books.
+pub async fn fill(db: &DatabaseConnection, books: i32) -> Result<(), DbErr> {
     let schema = "
         CREATE TABLE book (
             id INTEGER PRIMARY KEY,
@@ -37,9 +43,9 @@ pub async fn create(books: i32) -> Result<DatabaseConnection, DbErr> {
             price: Set(id * 7_919 % 10_000),
             stock: Set(50),
         });
-        book::Entity::insert_many(rows).exec_without_returning(&db).await?;
+        book::Entity::insert_many(rows).exec_without_returning(db).await?;
     }
-    Ok(db)
+    Ok(())
 }
 
 pub fn median(mut samples: Vec<f64>) -> f64 {

@@ -1,0 +1,121 @@
+//! What the cache saves and costs on PostgreSQL and MariaDB: a hit, a miss and a write beside the
+//! plain call, in one run. Needs `POSTGRES_URL` and `MYSQL_URL`:
+//!
+//! ```console
+//! scripts/with-servers cargo bench --bench servers
+//! ```
+
+#[path = "../shelf/mod.rs"]
+mod shelf;
+
+use std::error::Error;
+use std::time::Instant;
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DbErr, EntityTrait, QueryFilter, QueryOrder, Select, Set,
+};
+use sea_orm_cache::prelude::*;
+
+use shelf::{TTL, book, median, verdict};
+
+const BOOKS: i32 = 5_000;
+const ROUNDS: i32 = 3_000;
+
+fn list(author: i32) -> Select<book::Entity> {
+    book::Entity::find()
+        .filter(book::Column::AuthorId.eq(author))
+        .order_by_desc(book::Column::Price)
+}
+
+/// The time of one call in microseconds.
+async fn time<T>(call: impl Future<Output = Result<T, DbErr>>) -> Result<f64, DbErr> {
+    let start = Instant::now();
+    call.await?;
+    Ok(start.elapsed().as_nanos() as f64 / 1_000.0)
+}
+
+async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url);
+    // One, so that both sides of a ratio have the same backend process.
+    options.sqlx_logging(false).min_connections(1).max_connections(1);
+    Database::connect(options).await
+}
+
+async fn open(server: &str) -> Result<DatabaseConnection, DbErr> {
+    let any = if server.starts_with("postgres") { "postgres" } else { "mysql" };
+    let admin = connect(&format!("{server}/{any}")).await?;
+    admin.execute_unprepared("DROP DATABASE IF EXISTS shelf").await?;
+    admin.execute_unprepared("CREATE DATABASE shelf").await?;
+    let plain = connect(&format!("{server}/shelf")).await?;
+    shelf::fill(&plain, BOOKS).await?;
+    Ok(plain)
+}
+
+async fn reprice(db: &impl ConnectionTrait, n: i32) -> Result<(), DbErr> {
+    let id = 1 + n % 1_000;
+    book::ActiveModel { id: Set(id), price: Set(n), ..Default::default() }.update(db).await?;
+    Ok(())
+}
+
+async fn reprice_many(db: &impl ConnectionTrait, n: i32) -> Result<(), DbErr> {
+    let many = book::Entity::update_many().col_expr(book::Column::Price, Expr::value(n));
+    many.filter(book::Column::Id.eq(1 + n % 1_000)).exec(db).await?;
+    Ok(())
+}
+
+async fn report(name: &str, server: &str) -> Result<(), Box<dyn Error>> {
+    let plain = open(server).await?;
+    let db = QueryCache::builder().build().await?.connect(plain.clone()).await?;
+    let of = |n: i32| 60 + n % 200;
+    for n in 0..200 {
+        list(of(n)).cached(TTL).all_shared(&db).await?;
+    }
+    let mut times: [Vec<f64>; 9] = Default::default();
+    for n in 0..ROUNDS {
+        // In every order, so that a busy machine slows down all of them.
+        for turn in 0..times.len() {
+            let which = (turn + n as usize) % times.len();
+            times[which].push(match which {
+                0 => time(list(of(n)).all(&plain)).await?,
+                1 => time(list(of(n)).cached(TTL).all_shared(&db)).await?,
+                2 => time(list(of(n)).cached(TTL).refresh().all(&db)).await?,
+                3 => time(list(of(n)).all(&db)).await?,
+                4 => time(reprice(&plain, n)).await?,
+                5 => time(reprice(&db, n)).await?,
+                6 => time(reprice_many(&plain, n)).await?,
+                7 => time(reprice_many(&db, n)).await?,
+                // What the plain calls differ by, measured like all the others.
+                _ => time(list(of(n)).all(&plain)).await?,
+            });
+        }
+    }
+    let [read, hit, miss, through, write, write_through, many, many_through, again] =
+        times.map(median);
+    println!(
+        "\n{name}, microseconds: read {read:.1}, hit {hit:.2}, miss {miss:.1}, uncached through the \
+         wrapper {through:.1}; write {write:.1}, through the wrapper {write_through:.1}; raw-like \
+         write {many:.1}, through the wrapper {many_through:.1}"
+    );
+    println!("the same plain read measured twice differs by {:.1} %", 100.0 * (again / read - 1.0));
+    verdict("a plain read ÷ a hit", read / hit, "", 100.0, true);
+    println!("a miss ÷ a plain read: {:.3}", miss / read);
+    let percent = |through: f64, plain: f64| 100.0 * (through / plain - 1.0);
+    verdict("added to an uncached read", percent(through, read), " %", 2.0, false);
+    verdict("added to an ActiveModel's update", percent(write_through, write), " %", 2.0, false);
+    verdict("added to an update_many", percent(many_through, many), " %", 2.0, false);
+    println!("captures: {}", db.cache().stats().captures);
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    for (name, variable) in [("PostgreSQL", "POSTGRES_URL"), ("MariaDB", "MYSQL_URL")] {
+        match std::env::var(variable) {
+            Ok(server) => report(name, &server).await?,
+            Err(_) => println!("{name}: left out, because {variable} is not set"),
+        }
+    }
+    Ok(())
+}
