@@ -1,6 +1,7 @@
 //! What a write did to a table, as far as it is known, and the tags that it bumps for it.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::fault::{Fault, broken};
 use crate::schema::{Name, Schema, Table};
@@ -67,8 +68,32 @@ impl Image {
 pub(crate) struct Bump {
     pub(crate) tables: Vec<Name>,
     pub(crate) tags: Vec<Tag>,
-    ids: HashSet<TagId>,
+    /// The same tags by number, in the same order: hashing a tag is what costs most of a bump.
+    pub(crate) ids: Vec<TagId>,
+    /// The numbers again, once there are too many to look through.
+    index: HashSet<TagId, BuildHasherDefault<Numbers>>,
 }
+
+/// Tag numbers are hashes already.
+#[derive(Debug, Default)]
+struct Numbers(u64);
+
+impl Hasher for Numbers {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Up to so many tags are looked through faster than they are looked up.
+const FEW: usize = 32;
 
 /// More tags than this in one bump are given up for whole tables: a bump stays cheaper than the
 /// write that caused it.
@@ -87,14 +112,29 @@ impl Bump {
     }
 
     pub(crate) fn push(&mut self, tag: Tag) {
-        if !dropped_by_writer(&tag) && self.ids.insert(tag.id()) {
+        if !dropped_by_writer(&tag) {
+            self.push_known(tag.id(), tag);
+        }
+    }
+
+    fn push_known(&mut self, id: TagId, tag: Tag) {
+        if self.ids.len() == FEW && self.index.is_empty() {
+            self.index.extend(&self.ids);
+        }
+        let new = match self.index.is_empty() {
+            true => !self.ids.contains(&id),
+            false => self.index.insert(id),
+        };
+        if new {
+            self.ids.push(id);
             self.tags.push(tag);
         }
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
         other.tables.into_iter().for_each(|table| self.touch(&table));
-        other.tags.into_iter().for_each(|tag| self.push(tag));
+        let known = other.ids.into_iter().zip(other.tags);
+        known.for_each(|(id, tag)| self.push_known(id, tag));
         self.limit();
     }
 
@@ -106,14 +146,13 @@ impl Bump {
 
     fn limit(&mut self) {
         if self.tags.len() > MAX_TAGS {
-            let all = self.ids.contains(&Tag::All.id());
-            self.tags.retain(|tag| matches!(tag, Tag::User(_) | Tag::Guard(_)));
-            self.ids = self.tags.iter().map(Tag::id).collect();
+            self.ids.clear();
+            self.index.clear();
+            let kept = |tag: &Tag| matches!(tag, Tag::All | Tag::User(_) | Tag::Guard(_));
+            let tags = std::mem::take(&mut self.tags);
+            tags.into_iter().filter(kept).for_each(|tag| self.push(tag));
             for table in self.tables.clone() {
                 self.push(Tag::Whole(table));
-            }
-            if all {
-                self.push(Tag::All);
             }
         }
     }

@@ -23,6 +23,12 @@ pub(crate) struct Known<'a> {
     pub(crate) numbered: Option<i64>,
 }
 
+impl Known<'_> {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.captured.is_none() && self.returned.is_none() && self.numbered.is_none()
+    }
+}
+
 /// A chain of triggers and cascades longer than this is not followed to its end.
 const MAX_CHANGES: usize = 2_000;
 

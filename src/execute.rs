@@ -214,12 +214,11 @@ impl Write<'_> {
         let values = call.values().to_vec();
         let pending = Pending::new(self.database, coarse);
         let answer = call.send(conn, want).await;
-        let precise = match &answer {
-            Ok(answer) => self.precise(answer, &values, None),
-            // It may have changed something before it failed.
-            Err(_) => self.coarse(&values),
-        };
-        self.finish(&precise, cause);
+        let precise = answer.as_ref().ok().and_then(|answer| self.precise(answer, &values, None));
+        // An error may come after something was changed.
+        if let Some(bump) = precise.as_ref().or(pending.coarse.as_ref()) {
+            self.finish(bump, cause);
+        }
         pending.answered(&answer);
         answer
     }
@@ -251,6 +250,7 @@ impl Write<'_> {
             }
         };
         let precise = self.precise(&answer, &values, images.as_deref());
+        let precise = precise.unwrap_or_else(|| self.coarse(&values));
         let mut pending = Pending::new(self.database, coarse);
         pending.lost = Lost::Commit;
         match transaction.commit().await {
@@ -273,13 +273,14 @@ impl Write<'_> {
         }
     }
 
-    /// What the statement bumps, with everything that is known after it.
+    /// What the statement bumps, with everything that is known after it; `None` if that is nothing
+    /// more than before.
     pub(crate) fn precise(
         &self,
         answer: &Answer,
         values: &[Value],
         captured: Option<&[Image]>,
-    ) -> Bump {
+    ) -> Option<Bump> {
         let returned = self.returned(answer);
         // Rows that came or went between the capture and the write are not among the captured.
         // Rows tell how many were written only if they come from RETURNING.
@@ -293,7 +294,7 @@ impl Write<'_> {
             returned: returned.as_deref(),
             numbered: self.numbered(answer),
         };
-        self.bump(values, known)
+        (!known.is_nothing()).then(|| self.bump(values, known))
     }
 
     /// The number that MySQL gave the row of an INSERT of one row.
@@ -342,7 +343,8 @@ impl Write<'_> {
         let capture = capture.as_ref()?;
         let engine = &self.database.engine;
         let broad = |bump: &Bump| {
-            bump.tags.iter().any(|tag| tag.is_broad() && engine.versions.is_read(tag.id()))
+            let mut tags = bump.tags.iter().zip(&bump.ids);
+            tags.any(|(tag, id)| tag.is_broad() && engine.versions.is_read(*id))
         };
         let worth = match engine.capture {
             Policy::Never => false,

@@ -260,9 +260,12 @@ where
         };
         let answer = call.send(&self.inner, want).await;
         unsettled.answered = true;
-        self.after(&answer, &write.coarse(&values));
+        if let Some(coarse) = &unsettled.coarse {
+            self.after(&answer, coarse);
+        }
         if let Ok(answer) = &answer {
-            unsettled.coarse = Some(write.precise(answer, &values, captured.as_deref()));
+            let precise = write.precise(answer, &values, captured.as_deref());
+            unsettled.coarse = precise.or(unsettled.coarse.take());
             self.log.with(|changes| changes.locked = true);
         }
         answer

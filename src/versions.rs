@@ -141,19 +141,24 @@ impl Versions {
     /// a filler that does not yet see its row tags bumped must at least see the guard's record.
     pub(crate) fn bump(&self, bump: &Bump) {
         if broken(Fault::RowTagsBeforeGuard) {
-            bump.tags.iter().for_each(|tag| self.delete(tag));
+            self.delete_all(bump);
             return self.record(bump);
         }
         self.record(bump);
-        bump.tags.iter().for_each(|tag| self.delete(tag));
+        self.delete_all(bump);
     }
 
-    fn delete(&self, tag: &Tag) {
-        if *tag == Tag::All {
-            self.all.fetch_add(1, Ordering::SeqCst);
-            return;
+    fn delete_all(&self, bump: &Bump) {
+        for (id, tag) in bump.ids.iter().zip(&bump.tags) {
+            match tag {
+                Tag::All => drop(self.all.fetch_add(1, Ordering::SeqCst)),
+                _ => self.delete(*id),
+            }
         }
-        let (first, mark) = self.place(tag.id());
+    }
+
+    fn delete(&self, tag: TagId) {
+        let (first, mark) = self.place(tag);
         for word in &self.words[first..first + WAYS] {
             loop {
                 let current = word.load(Ordering::SeqCst);
@@ -173,7 +178,7 @@ impl Versions {
         if bump.tables.is_empty() {
             return;
         }
-        let mut tags: Vec<TagId> = bump.tags.iter().map(Tag::id).collect();
+        let mut tags = bump.ids.clone();
         tags.sort_unstable();
         let tags: Arc<[TagId]> = tags.into();
         let mut logs: Vec<usize> = bump.tables.iter().map(|table| log_of(table)).collect();

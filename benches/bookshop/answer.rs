@@ -114,9 +114,10 @@ pub async fn write(write: Write, db: &impl ConnectionTrait) -> Result<(), DbErr>
                 .await?;
         }
         Write::Rename { author } => {
-            let sql = "UPDATE author SET name = name || 'x' WHERE id = ?";
-            db.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, [author.into()]))
-                .await?;
+            let backend = db.get_database_backend();
+            let mark = if backend == DbBackend::Postgres { "$1" } else { "?" };
+            let sql = format!("UPDATE author SET name = concat(name, 'x') WHERE id = {mark}");
+            db.execute_raw(Statement::from_sql_and_values(backend, sql, [author.into()])).await?;
         }
         Write::DeleteReview { id } => {
             review::Entity::delete_by_id(id).exec(db).await?;
