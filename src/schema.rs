@@ -57,8 +57,8 @@ pub(crate) struct Table {
     pub(crate) loose_unique: bool,
     /// Why what it holds must not be cached, whoever asks.
     pub(crate) unfit: Option<Unfit>,
-    /// Which rows a query finds depends on who asks.
-    pub(crate) row_security: bool,
+    /// Which rows a query finds depends on who asks: by these expressions, if any.
+    pub(crate) row_security: Option<Vec<String>>,
     /// The partitioned table that it is a part of.
     pub(crate) part_of: Option<Name>,
     /// BEFORE triggers may store other values than a statement gives.
@@ -239,7 +239,7 @@ impl Table {
             replaces: false,
             loose_unique: false,
             unfit: None,
-            row_security: false,
+            row_security: None,
             part_of: None,
             rewritten: false,
         }

@@ -139,6 +139,20 @@ async fn a_replica_that_has_caught_up_answers_misses() {
 }
 
 #[tokio::test]
+async fn a_connection_to_a_replica_caches_nothing() {
+    if !Backend::Postgres.is_reachable() {
+        return;
+    }
+    let Some(pair) = Pair::new(Backend::Postgres).await else { return };
+    let db = pair.stage.cache.connect(pair.replica.clone()).await.expect("a connection");
+    for _ in 0..2 {
+        author::Entity::find().cached(TTL).all(&db).await.expect("authors");
+    }
+    assert_eq!(pair.stage.cache.stats().total.hits, 0);
+    pair.quiet().await;
+}
+
+#[tokio::test]
 async fn a_declared_lag_is_waited_for() {
     let _one = HELD.lock().await;
     for backend in Backend::servers() {

@@ -215,6 +215,40 @@ async fn one_tenants_rows_are_never_shown_to_another() {
 }
 
 #[tokio::test]
+async fn what_a_policy_reads_ends_what_it_hid_or_showed() {
+    if !Backend::Postgres.is_reachable() {
+        return;
+    }
+    let stage = Stage::new(Backend::Postgres, "").await;
+    let role = format!("reader_{}", stage.test.name);
+    stage
+        .plain
+        .execute_unprepared(&format!(
+            "CREATE ROLE {role} LOGIN; {}
+             CREATE TABLE allowed (author_id INTEGER PRIMARY KEY);
+             GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};
+             ALTER TABLE author ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY own ON author USING
+                (id IN (SELECT author_id FROM allowed) AND current_user = '{role}');",
+            schema(Backend::Postgres)
+        ))
+        .await
+        .expect("a reader");
+    let url = stage.test.url().replace("postgres@", &format!("{role}@"));
+    let db = stage.cache.connect(connect(&url, 1).await).await.expect("a connection");
+    let db = db.scoped("reader");
+    assert!(names(&db).await.is_empty());
+    assert!(names(&db).await.is_empty());
+    assert_eq!(hits(&stage), 1);
+    stage.sql("INSERT INTO allowed VALUES (2)").await;
+    assert_eq!(names(&db).await, ["Bob"]);
+    db.inner().clone().close().await.expect("closed");
+    drop(db);
+    let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+    stage.plain.execute_unprepared(&drop).await.expect("dropped");
+}
+
+#[tokio::test]
 async fn two_spellings_of_a_key_are_one_key() {
     if !Backend::Postgres.is_reachable() {
         return;

@@ -18,7 +18,7 @@ const SETTINGS: &str = "SELECT CAST(DATABASE() AS CHAR) AS db, CAST(@@sql_mode A
 
 /// Under one of two names, depending on the version.
 const ISOLATION: &str =
-    "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')";
+    "SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation', 'read_only')";
 
 const TABLES: &str = "SELECT CAST(table_name AS CHAR) AS name, CAST(table_type AS CHAR) AS kind, \
     CAST(COALESCE(engine, '') AS CHAR) AS engine \
@@ -29,7 +29,7 @@ const VIEWS: &str = "SELECT CAST(table_name AS CHAR) AS name, CAST(view_definiti
 
 const COLUMNS: &str = "SELECT CAST(table_name AS CHAR) AS tbl, CAST(column_name AS CHAR) AS name, \
     CAST(data_type AS CHAR) AS kind, CAST(column_type AS CHAR) AS type, CAST(is_nullable AS CHAR) AS nullable, \
-    (column_default IS NULL OR column_default = 'NULL') AS no_default, CAST(extra AS CHAR) AS extra, \
+    (column_default IS NULL OR (column_default = 'NULL' AND VERSION() LIKE '%MariaDB%')) AS no_default, CAST(extra AS CHAR) AS extra, \
     CAST(COALESCE(collation_name, '') AS CHAR) AS coll, \
     CAST(COALESCE(character_maximum_length, 0) AS SIGNED) AS length \
     FROM information_schema.columns WHERE table_schema = {db} ORDER BY table_name, ordinal_position";
@@ -97,7 +97,10 @@ pub(super) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     }
     for row in query(conn, ISOLATION).await? {
         let level: String = row.try_get_by_index(1)?;
-        schema.read_committed = level == "READ-COMMITTED";
+        schema.read_committed |= level == "READ-COMMITTED";
+        if level == "ON" {
+            schema.unsafe_session = Some("it only reads, as replicas do: see with_replica".into());
+        }
         if level == "READ-UNCOMMITTED" {
             schema.unsafe_session = Some("it reads what is not committed".into());
         }

@@ -82,7 +82,11 @@ const ROUTINES: &str = "SELECT p.proname::text AS name, \
     WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) \
     GROUP BY p.proname";
 
-const SETTINGS: &str = "SELECT pg_catalog.current_setting('default_transaction_isolation') AS isolation, \
+/// What a SELECT has to satisfy under row-level security.
+const POLICIES: &str = "SELECT p.polrelid::int8 AS id, pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS expr \
+    FROM pg_catalog.pg_policy p WHERE p.polcmd IN ('r', '*') AND p.polqual IS NOT NULL ORDER BY p.oid";
+
+const SETTINGS: &str = "SELECT pg_catalog.pg_is_in_recovery() AS follows, pg_catalog.current_setting('default_transaction_isolation') AS isolation, \
     pg_catalog.current_setting('server_version_num')::int8 AS version";
 
 const IDENTITY: &str = "SELECT pg_catalog.concat_ws(' ', \
@@ -137,6 +141,9 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     let mut version = 0;
     for row in settings {
         schema.read_committed = row.try_get_by::<String, _>("isolation")? == "read committed";
+        if row.try_get_by("follows")? {
+            schema.unsafe_session = Some("it is a replica: see with_replica".into());
+        }
         version = row.try_get_by::<i64, _>("version")?;
     }
     let mut relations = read_relations(conn, &mut schema).await?;
@@ -144,6 +151,13 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     read_indexes(conn, &mut schema, &relations).await?;
     read_foreign_keys(conn, &mut schema, &relations, version).await?;
     read_triggers(conn, &mut schema, &relations).await?;
+    for row in query(conn, POLICIES).await? {
+        let table = relations.names.get(&row.try_get_by("id")?);
+        let table = table.and_then(|name| schema.tables.get_mut(name));
+        if let Some(policies) = table.and_then(|table| table.row_security.as_mut()) {
+            policies.push(row.try_get_by("expr")?);
+        }
+    }
     for row in query(conn, ROUTINES).await? {
         let name: String = row.try_get_by("name")?;
         let routine = Routine { may_write: row.try_get_by("may_write")?, reads: None };
@@ -186,7 +200,7 @@ async fn read_relations(
         }
         let table = Table {
             unfit: (kind == "f").then_some(Unfit::Elsewhere),
-            row_security: row.try_get_by("hidden")?,
+            row_security: row.try_get_by::<bool, _>("hidden")?.then(Vec::new),
             ..Table::new(known.clone())
         };
         schema.tables.insert(known, table);

@@ -23,7 +23,8 @@ impl Writer<'_> {
         alias: Option<&Name>,
         lock: Lock,
     ) -> Option<Capture> {
-        let table = target.table.filter(|table| !table.row_security && table.unfit.is_none())?;
+        let table =
+            target.table.filter(|table| table.row_security.is_none() && table.unfit.is_none())?;
         let lock = match (self.dialect, lock) {
             // There the transaction holds the only lock.
             (Dialect::Sqlite, _) => "",

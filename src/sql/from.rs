@@ -256,10 +256,11 @@ impl<'q> Walker<'_> {
             Some(Unfit::NotTransactional) => self.fail(Reason::NotTransactional(name.to_owned())),
             None => {}
         }
-        if table.row_security {
+        if let Some(policies) = &table.row_security {
             // Which rows there are may hang on any of its columns, and on who asks.
             self.coarse = true;
             self.row_security.get_or_insert_with(|| name.to_owned());
+            self.policies(name, policies);
         }
         self.occurrences.push(Occurrence {
             table: table.name.clone(),
@@ -271,6 +272,27 @@ impl<'q> Walker<'_> {
             nullable: false,
         });
         Some(self.occurrences.len() - 1)
+    }
+
+    /// What row-level security makes a table's rows depend on beside their own columns.
+    fn policies(&mut self, table: &str, policies: &[String]) {
+        if self.views.iter().any(|open| open == table) {
+            return self.not_understood(&format!("the policy of {table}, which reads itself,"));
+        }
+        let (ctes, grouping) = (std::mem::take(&mut self.ctes), self.grouping);
+        self.views.push(table.to_owned());
+        let outer = std::mem::replace(&mut self.in_policy, true);
+        for policy in policies {
+            let mut scope = Scope::default();
+            scope.sources.push(Source { alias: Some(table.into()), columns: Columns::Free });
+            match parse::expression(policy, self.dialect) {
+                Ok(expr) => self.expr(&expr, &scope, &mut Vec::new()),
+                Err(_) => self.not_understood(&format!("a policy of {table}")),
+            }
+        }
+        self.in_policy = outer;
+        self.views.pop();
+        (self.ctes, self.grouping) = (ctes, grouping);
     }
 
     /// A view is the query that it stands for.

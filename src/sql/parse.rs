@@ -1,6 +1,6 @@
 //! SQL text → syntax trees, within limits that keep hostile or machine-made text harmless.
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Expr, Statement};
 use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
@@ -87,6 +87,15 @@ pub(crate) fn statements(tokens: Vec<Token>, dialect: Dialect) -> Result<Vec<Sta
         .with_recursion_limit(MAX_NESTING)
         .with_tokens(tokens)
         .parse_statements()
+        .map_err(|error| Reason::NotParsed(error.to_string()))
+}
+
+/// An expression by itself, as a catalog gives it.
+pub(crate) fn expression(sql: &str, dialect: Dialect) -> Result<Expr, Reason> {
+    Parser::new(grammar(dialect))
+        .with_recursion_limit(MAX_NESTING)
+        .with_tokens(tokens(sql, dialect)?)
+        .parse_expr()
         .map_err(|error| Reason::NotParsed(error.to_string()))
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Walker<'a> {
     pub(super) outer_aggregate: bool,
     /// A table under row-level security.
     pub(super) row_security: Option<String>,
+    /// What is walked is a policy: it may ask who asks, since each scope has its own entries.
+    pub(super) in_policy: bool,
     /// A function that may write.
     pub(super) writer: Option<String>,
     /// Every table name met, to check that none was passed over.
@@ -67,6 +69,7 @@ impl<'a> Walker<'a> {
             views: Vec::new(),
             outer_aggregate: false,
             row_security: None,
+            in_policy: false,
             writer: None,
             seen: HashSet::new(),
         }
