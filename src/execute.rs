@@ -195,12 +195,13 @@ impl Write<'_> {
             self.finish(&coarse, cause);
             return call.send(conn, want).await;
         }
-        if let Some(capture) = self.capture_plan(&values, &coarse, want)
-            && let Ok(transaction) = begin_for_capture(conn, &self.understanding.schema).await
-        {
-            return self.captured(conn, transaction, capture, call, want, coarse, cause).await;
+        let Some(capture) = self.capture_plan(&values, &coarse, want) else {
+            return self.uncaptured(conn, call, want, coarse, cause).await;
+        };
+        match self.captured(conn, capture, call, want, coarse, cause).await {
+            Ok(answer) => answer,
+            Err((call, coarse)) => self.uncaptured(conn, call, want, coarse, cause).await,
         }
-        self.uncaptured(conn, call, want, coarse, cause).await
     }
 
     async fn uncaptured<C: ConnectionTrait>(
@@ -223,22 +224,24 @@ impl Write<'_> {
         answer
     }
 
-    /// Reads the rows, writes them, commits, bumps.
+    /// Reads the rows, writes them, commits, bumps. The call comes back if nothing was sent.
     async fn captured<C: ConnectionTrait + TransactionTrait>(
         &self,
         conn: &C,
-        transaction: C::Transaction,
         capture: &Capture,
         call: OwnedCall,
         want: Want,
         coarse: Bump,
         cause: impl FnOnce() -> Cause,
-    ) -> Result<Answer, DbErr> {
+    ) -> Result<Result<Answer, DbErr>, (OwnedCall, Bump)> {
         let values = call.values().to_vec();
+        let Ok(transaction) = begin_for_capture(conn, &self.understanding.schema).await else {
+            return Err((call, coarse));
+        };
         let Ok(images) = self.capture(&transaction, capture, &values).await else {
             // A failure may have ended the transaction.
             let _ = transaction.rollback().await;
-            return self.uncaptured(conn, call, want, coarse, cause).await;
+            return Err((call, coarse));
         };
         let answer = match call.send(&transaction, want).await {
             Ok(answer) => answer,
@@ -246,7 +249,7 @@ impl Write<'_> {
                 // Nothing was changed; if even the rollback fails, the driver closes it.
                 let _ = transaction.rollback().await;
                 self.finish(&coarse, cause);
-                return Err(error);
+                return Ok(Err(error));
             }
         };
         let precise = self.precise(&answer, &values, images.as_deref());
@@ -257,10 +260,10 @@ impl Write<'_> {
             Ok(()) => {
                 self.finish(&precise, cause);
                 pending.settled();
-                Ok(answer)
+                Ok(Ok(answer))
             }
             // Dropping `pending` begins the doubt.
-            Err(error) => Err(error),
+            Err(error) => Ok(Err(error)),
         }
     }
 

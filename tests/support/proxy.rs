@@ -95,10 +95,7 @@ async fn pass(client: TcpStream, server: TcpStream, trap: Arc<Mutex<Option<Trap>
         was_cut.then_some(from_server)
     });
     let mut bytes = vec![0; 64 * 1024];
-    loop {
-        let Ok(length @ 1..) = from_client.read(&mut bytes).await else {
-            break;
-        };
+    while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
         let sprung = {
             let mut trap = trap.lock().expect("the trap");
             let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
