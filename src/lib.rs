@@ -33,6 +33,7 @@ mod flight;
 #[allow(clippy::unwrap_used)]
 mod interleavings;
 mod key;
+mod log;
 mod replica;
 mod schema;
 mod select;

@@ -1,6 +1,6 @@
 //! The wrapped transaction: what it changes is bumped after the outermost COMMIT.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
@@ -12,11 +12,12 @@ use crate::barrier::may_have_happened;
 use crate::cache::QueryCache;
 use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::change::{Bump, Image};
-use crate::database::{Database, Lost, Understanding};
+use crate::database::{Database, Understanding};
 use crate::detach::RunToEnd;
 use crate::event::Cause;
-use crate::execute::{Write, begin_doubt, may_be_ddl};
+use crate::execute::{Write, may_be_ddl};
 use crate::fault::{Fault, broken};
+use crate::log::{Log, Unsettled, commit_and_bump};
 use crate::sql::facts::{Analysis, Capture, Reach};
 use crate::sql::may_commit;
 
@@ -39,46 +40,6 @@ impl<T> std::fmt::Debug for CachedTransaction<T> {
         f.debug_struct("CachedTransaction")
             .field("outermost", &self.outermost)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a transaction and its savepoints changed. A savepoint that is rolled back leaves its
-/// changes in: too much is bumped, never too little.
-#[derive(Default)]
-struct Log {
-    changes: Mutex<Changes>,
-}
-
-#[derive(Default)]
-struct Changes {
-    bump: Bump,
-    /// The schema that the first change was understood under.
-    understanding: Option<Arc<Understanding>>,
-    /// A DDL statement, if there was one.
-    ddl: Option<String>,
-    /// It holds the database's write lock (SQLite), so that a read before a write is safe.
-    locked: bool,
-    /// Statements may be outside the transaction by now, and committed one by one.
-    left: bool,
-    /// It did something that others can't see, so that its reads are no longer theirs.
-    dirty: bool,
-}
-
-impl Log {
-    fn with<R>(&self, work: impl FnOnce(&mut Changes) -> R) -> R {
-        work(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Changes {
-    fn add(&mut self, bump: Bump, understanding: &Arc<Understanding>) {
-        let same = |first: &Arc<Understanding>| Arc::ptr_eq(first, understanding);
-        match &self.understanding {
-            Some(first) if !same(first) => self.bump.merge(Bump::all()),
-            Some(_) => {}
-            None => self.understanding = Some(understanding.clone()),
-        }
-        self.bump.merge(bump);
     }
 }
 
@@ -362,62 +323,6 @@ fn as_of_write(error: DbErr, want: Want) -> DbErr {
     match (error, want) {
         (DbErr::Query(error), Want::Done) => DbErr::Exec(error),
         (error, _) => error,
-    }
-}
-
-/// Notes a statement's changes when it ends, however it ends.
-struct Unsettled<'a> {
-    log: &'a Log,
-    write: &'a Write<'a>,
-    coarse: Option<Bump>,
-    answered: bool,
-}
-
-impl Drop for Unsettled<'_> {
-    fn drop(&mut self) {
-        if let Some(bump) = self.coarse.take() {
-            if !self.answered && self.log.with(|changes| changes.left) {
-                // It may be committed by itself, and not yet be over.
-                begin_doubt(self.write.database, Bump::all(), Lost::Statement);
-            }
-            self.log.with(|changes| changes.add(bump, self.write.understanding));
-        }
-    }
-}
-
-async fn commit_and_bump<T: TransactionSession>(
-    inner: T,
-    database: Arc<Database>,
-    changes: Changes,
-) -> Result<(), DbErr> {
-    let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
-    let change = changes.ddl.map(|sql| (database.change_schema(), sql));
-    inner.commit().await?;
-    if let Some((change, sql)) = change {
-        change.done(&sql).await;
-    }
-    let Some(mut bump) = unknown.bump.take().filter(|_| !broken(Fault::CommitForgets)) else {
-        return Ok(());
-    };
-    // Entries may have been made since under a schema that this transaction did not know.
-    if changes.understanding.is_some_and(|known| !database.is_current(&known)) {
-        bump.merge(Bump::all());
-    }
-    database.engine.bump(&bump, || Cause::Write { sql: "COMMIT".into() });
-    Ok(())
-}
-
-/// A COMMIT that was sent; if no answer comes, its outcome is unknown.
-struct Unknown<'d> {
-    database: &'d Arc<Database>,
-    bump: Option<Bump>,
-}
-
-impl Drop for Unknown<'_> {
-    fn drop(&mut self) {
-        if let Some(bump) = self.bump.take() {
-            begin_doubt(self.database, bump, Lost::Commit);
-        }
     }
 }
 
