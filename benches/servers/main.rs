@@ -43,14 +43,35 @@ async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     Database::connect(options).await
 }
 
-async fn open(server: &str) -> Result<DatabaseConnection, DbErr> {
+async fn open(server: &str, name: &str) -> Result<DatabaseConnection, DbErr> {
     let any = if server.starts_with("postgres") { "postgres" } else { "mysql" };
     let admin = connect(&format!("{server}/{any}")).await?;
-    admin.execute_unprepared("DROP DATABASE IF EXISTS shelf").await?;
-    admin.execute_unprepared("CREATE DATABASE shelf").await?;
-    let plain = connect(&format!("{server}/shelf")).await?;
+    admin.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name}")).await?;
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
+    let plain = connect(&format!("{server}/{name}")).await?;
     shelf::fill(&plain, BOOKS).await?;
     Ok(plain)
+}
+
+/// How long `connect` takes with 200 tables.
+async fn catalog(server: &str) -> Result<(), Box<dyn Error>> {
+    let plain = open(server, "wide").await?;
+    for n in 0..200 {
+        let sql = format!(
+            "CREATE TABLE wide_{n} (id INTEGER PRIMARY KEY, book_id INTEGER, a INTEGER, b TEXT, \
+             FOREIGN KEY (book_id) REFERENCES book (id)); CREATE INDEX wide_i_{n} ON wide_{n} (a)"
+        );
+        plain.execute_unprepared(&sql).await?;
+    }
+    let cache = QueryCache::builder().build().await?;
+    let mut times = Vec::new();
+    for _ in 0..9 {
+        let start = Instant::now();
+        cache.connect(plain.clone()).await?;
+        times.push(start.elapsed().as_secs_f64() * 1_000.0);
+    }
+    verdict("connect with 200 tables", median(times), " ms", 50.0, false);
+    Ok(())
 }
 
 async fn reprice(db: &impl ConnectionTrait, n: i32) -> Result<(), DbErr> {
@@ -66,7 +87,7 @@ async fn reprice_many(db: &impl ConnectionTrait, n: i32) -> Result<(), DbErr> {
 }
 
 async fn report(name: &str, server: &str) -> Result<(), Box<dyn Error>> {
-    let plain = open(server).await?;
+    let plain = open(server, "shelf").await?;
     let db = QueryCache::builder().build().await?.connect(plain.clone()).await?;
     // Another cache, in which nothing would gain by captured rows: what is left is the wrapper.
     let idle = QueryCache::builder().build().await?.connect(plain.clone()).await?;
@@ -113,6 +134,7 @@ async fn report(name: &str, server: &str) -> Result<(), Box<dyn Error>> {
     verdict("added to an uncached read", percent(through, read), " %", 2.0, false);
     verdict("added to an ActiveModel's update", percent(write_through, write), " %", 2.0, false);
     verdict("added to an update_many", percent(many_through, many), " %", 2.0, false);
+    catalog(server).await?;
     println!("an update_many whose rows are captured ÷ plain: {:.2}", captured / many);
     println!("captures: {} and {}", db.cache().stats().captures, idle.cache().stats().captures);
     Ok(())

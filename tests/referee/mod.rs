@@ -262,6 +262,12 @@ impl Stale {
         }
         out
     }
+    /// The same on another database.
+    pub fn on(mut self, backend: Backend) -> Self {
+        self.schema.backend = backend;
+        self
+    }
+
     /// A case of its own: this query is cached, these operations follow.
     pub fn case(schema: &[&str], query: &str, operations: Vec<Operation>) -> Self {
         let statements: Vec<String> = schema.iter().map(|sql| (*sql).to_owned()).collect();
