@@ -128,6 +128,12 @@ impl SchemaChange {
         database.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
     }
 
+    /// It is done, or undone, and nobody may wait here: the catalog is read when it is next needed.
+    pub(crate) fn forgotten(mut self, sql: &str) {
+        self.end();
+        self.database.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
+    }
+
     fn end(&mut self) -> bool {
         let counted = std::mem::take(&mut self.counted);
         if counted {
@@ -257,6 +263,11 @@ impl Database {
     #[cfg(feature = "stream")]
     pub(crate) fn is_read(&self, sql: &str) -> bool {
         matches!(&*self.current().analyze(sql), Analysis::Read(_))
+    }
+
+    /// The same where nobody may wait for another connection.
+    pub(crate) async fn fresh_if(&self, may_load: bool) -> Arc<Understanding> {
+        if may_load { self.fresh().await } else { self.current() }
     }
 
     /// What is known of the schema, read again first if it is known to be out of date.

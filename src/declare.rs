@@ -6,8 +6,8 @@ use sea_orm::EntityTrait;
 
 use crate::cache::{Engine, QueryCache};
 use crate::schema::{Name, Routine, Schema, View};
-use crate::sql::Dialect;
-use crate::sql::facts::WriteFacts;
+use crate::sql::facts::{Analysis, WriteFacts};
+use crate::sql::{self, Dialect};
 
 /// What was declared, by the names that SQL uses: `table`, or `schema.table` where a bare name does
 /// not find it.
@@ -33,11 +33,18 @@ pub struct Declare<'c> {
 impl Declarations {
     /// Completes what the catalog told.
     pub(crate) fn complete(&self, schema: &mut Schema, dialect: Dialect) {
-        for trigger in schema.triggers.iter_mut().filter(|trigger| trigger.writes.is_none()) {
-            let written = self.triggers.get(&trigger.table);
-            trigger.writes = written.map(|tables| {
-                tables.iter().map(|table| WriteFacts::unknown(table.clone())).collect()
-            });
+        let mut known = Vec::new();
+        for (at, trigger) in schema.triggers.iter().enumerate() {
+            let written = self.triggers.get(&trigger.table).filter(|_| trigger.writes.is_none());
+            let tables =
+                written.map(|written| written.iter().map(|of| wholly(of, schema, dialect)));
+            // One name that can't be found leaves everything unknown, as the event will say.
+            if let Some(Some(writes)) = tables.map(Iterator::collect::<Option<Vec<_>>>) {
+                known.push((at, writes.concat()));
+            }
+        }
+        for (at, writes) in known {
+            schema.triggers[at].writes = Some(writes);
         }
         for (view, tables) in &self.views {
             let Some(view) = schema.views.get_mut(view) else { continue };
@@ -53,6 +60,19 @@ impl Declarations {
     }
 }
 
+/// What a write to this table, partition or view means, by its name in SQL or in the catalog.
+fn wholly(name: &str, schema: &Schema, dialect: Dialect) -> Option<Vec<WriteFacts>> {
+    if let Some(table) = schema.table(name) {
+        return Some(vec![WriteFacts::unknown(table.name.clone())]);
+    }
+    match sql::analyze(&format!("DELETE FROM {name}"), dialect, schema) {
+        Analysis::Write(facts) => {
+            Some(facts.into_iter().map(|facts| WriteFacts::unknown(facts.table)).collect())
+        }
+        _ => None,
+    }
+}
+
 fn spelled(table: &str, dialect: Dialect) -> String {
     let parts: Vec<_> = table.split('.').map(|part| dialect.quote(part)).collect();
     parts.join(".")
@@ -65,7 +85,7 @@ fn names<N: AsRef<str>>(tables: impl IntoIterator<Item = N>) -> Vec<Name> {
 /// The name under which the catalog lists an entity's table, with its schema only if it has one.
 fn table_of<E: EntityTrait>() -> (Name, Option<Name>) {
     let entity = E::default();
-    let full = entity.schema_name().map(|of| crate::sql::qualified(of, entity.table_name()));
+    let full = entity.schema_name().map(|of| sql::qualified(of, entity.table_name()));
     (entity.table_name().into(), full)
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn bump_of(
     let mut open = changes(facts, values, known, schema);
     let mut seen: HashSet<Change> = open.iter().cloned().collect();
     while let Some(change) = open.pop() {
+        let change = of_whole(change, schema);
         bump.add(&change, schema);
         let Some(next) = consequences(&change, schema).filter(|_| seen.len() < MAX_CHANGES) else {
             bump.push(Tag::All);
@@ -59,6 +60,14 @@ pub(crate) fn bump_of(
         }
     }
     bump
+}
+
+/// A change of a part is a change of the whole, and of which of its parts is not told.
+fn of_whole(change: Change, schema: &Schema) -> Change {
+    match schema.table(&change.table).and_then(|table| table.part_of.clone()) {
+        Some(table) => Change { table, effect: Effect::Unknown },
+        None => change,
+    }
 }
 
 /// The value of an operand, if `column` can hold it in one spelling only.
@@ -102,6 +111,12 @@ pub(crate) fn changes(
             all
         }
         WriteAction::Insert { rows, conflict } => {
+            // LAST_INSERT_ID(n) in an expression makes the server answer n.
+            let plain = rows
+                .iter()
+                .flatten()
+                .all(|row| row.iter().all(|(_, operand)| *operand != Operand::Unknown))
+                && rows.is_some();
             let rows = context.inserted(rows.as_deref());
             let mut all = Vec::new();
             match conflict {
@@ -111,7 +126,7 @@ pub(crate) fn changes(
                 }
                 Conflict::Replace => all.push(change(Effect::Delete(context.replaced(&rows)))),
             }
-            all.push(change(Effect::Insert(context.completed(rows))));
+            all.push(change(Effect::Insert(context.completed(rows, plain))));
             all
         }
     }
@@ -274,8 +289,9 @@ impl Context<'_> {
 
     /// The inserted rows with what RETURNING adds. Rows come back in any order, so a column is
     /// taken wholly from one side or the other; an INSERT's tags never join two columns.
-    fn completed(&self, mut rows: Vec<Row>) -> Vec<Row> {
-        if let ([row], Some(number)) = (rows.as_mut_slice(), self.known.numbered) {
+    fn completed(&self, mut rows: Vec<Row>, plain: bool) -> Vec<Row> {
+        let numbered = self.known.numbered.filter(|_| plain);
+        if let ([row], Some(number)) = (rows.as_mut_slice(), numbered) {
             let counts = |column: &&Column| column.default == ColumnDefault::Counter;
             let counter = self.table.key_columns().find(counts);
             let given = |column: &&Column| row.after.get(&column.name).is_some();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, IsolationLevel, QueryResult, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionSession, TransactionTrait, Value,
+    ConnectionTrait, DbBackend, DbErr, QueryResult, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionSession, TransactionTrait, Value,
 };
 
 use crate::barrier::may_have_happened;
@@ -108,6 +108,9 @@ where
             let (sql, why) = (Arc::<str>::from(call.sql()), why.clone());
             let pending = Pending::new(&database, Bump::all());
             let change = may_be_ddl(&sql).then(|| database.change_schema());
+            if may_set(&sql) {
+                database.change_session(&sql);
+            }
             let answer = call.send(&*conn, want).await;
             if let Some(change) = change {
                 change.done(&sql).await;
@@ -141,6 +144,8 @@ where
             change.done(&sql).await;
             match (&answer, control) {
                 (Err(_), Control::Block) => database.raw_control(Control::Begin),
+                // It may have failed before it came to that.
+                (Err(_), _) => {}
                 _ if !opens => database.raw_control(*control),
                 _ => {}
             }
@@ -150,11 +155,22 @@ where
     }
 }
 
-/// May a text that is not understood change the schema? It does so by one of these words.
+/// May a text that is not understood change the schema? It does so by one of these words, the last
+/// of which run what is written elsewhere.
 pub(crate) fn may_be_ddl(sql: &str) -> bool {
-    const WORDS: [&str; 6] = ["alter", "attach", "create", "detach", "drop", "pragma"];
+    const WORDS: [&str; 9] =
+        ["alter", "attach", "create", "detach", "drop", "pragma", "call", "do", "execute"];
     let sql = sql.to_ascii_lowercase();
-    WORDS.iter().any(|word| sql.contains(word))
+    let mut words = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.any(|word| WORDS.contains(&word))
+}
+
+/// May it change a setting of its session by which others mean something else?
+pub(crate) fn may_set(sql: &str) -> bool {
+    const SIGNS: [&str; 6] =
+        ["authorization", "pg_settings", "search_path", "set role", "set_config", "autocommit"];
+    let sql = sql.to_ascii_lowercase();
+    SIGNS.iter().any(|sign| sql.contains(sign))
 }
 
 /// One statement that writes known tables.
@@ -448,11 +464,12 @@ async fn begin_for_capture<C: ConnectionTrait + TransactionTrait>(
     schema: &Schema,
 ) -> Result<C::Transaction, DbErr> {
     let backend = conn.get_database_backend();
-    // A stricter level would refuse writes that the statement alone could do. MySQL's locking
-    // reads see what is committed under each.
-    let weaker = backend == DbBackend::Postgres && !schema.read_committed;
+    // A stricter level would refuse writes that the statement alone could do, and a weaker one is
+    // not what was asked for. MySQL's locking reads see what is committed under each.
+    if backend == DbBackend::Postgres && !schema.read_committed {
+        return Err(DbErr::Custom("no capture under this isolation level".into()));
+    }
     let options = TransactionOptions {
-        isolation_level: weaker.then_some(IsolationLevel::ReadCommitted),
         // Without the lock from the start, SQLite would refuse the write if another one came between.
         sqlite_transaction_mode: (backend == DbBackend::Sqlite)
             .then_some(SqliteTransactionMode::Immediate),

@@ -45,6 +45,8 @@ pub(crate) struct Read<'r, C> {
     pub(crate) nearest: &'r (dyn Fn(&[Name]) -> &'r C + Sync),
     /// Is it in a transaction that may see what others don't?
     pub(crate) in_transaction: &'r (dyn Fn() -> bool + Sync),
+    /// May the catalog be read now, through another connection of the pool?
+    pub(crate) may_load: bool,
     pub(crate) scope: Option<&'r str>,
     pub(crate) family: Family,
     pub(crate) table: &'r str,
@@ -128,7 +130,7 @@ impl<C: ConnectionTrait> Read<'_, C> {
 
     /// Why the result must not be stored, as far as the text tells.
     async fn uncacheable(&self, sql: &str) -> Option<Reason> {
-        let reason = match &*self.database.fresh().await.analyze(sql) {
+        let reason = match &*self.database.fresh_if(self.may_load).await.analyze(sql) {
             Analysis::Read(facts) => self.refusal(facts)?,
             _ => Reason::NotARead,
         };
@@ -290,7 +292,7 @@ impl<C: ConnectionTrait> Attempt<'_, '_, C> {
     {
         // Before anything that the entry will rest on, the schema included.
         let start = self.engine().versions.start();
-        let understanding = self.read.database.fresh().await;
+        let understanding = self.read.database.fresh_if(self.read.may_load).await;
         let analysis = understanding.analyze(&self.statement.sql);
         let before = match &*analysis {
             Analysis::Read(facts) => self.before(facts, start, &understanding),

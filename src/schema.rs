@@ -21,9 +21,12 @@ pub(crate) struct Schema {
     pub(crate) foreign_keys: Vec<ForeignKey>,
     /// Names that a temporary object may shadow on some connection of the pool.
     pub(crate) shadowed: HashSet<Name>,
-    /// What `schema.table` means: the key is that pair, the value the name in `tables`. A table that
-    /// a bare name finds is known by that, others by both parts. Empty for SQLite.
+    /// What `schema.table` means: the key is that pair, the value the name in `tables`. Tables of
+    /// PostgreSQL's `public` and of MySQL's database are known by their bare name, others by both
+    /// parts. Empty for SQLite.
     pub(crate) qualified: HashMap<Name, Name>,
+    /// What a bare name means, where that is a table which is known by both parts.
+    pub(crate) visible: HashMap<Name, Name>,
     /// The functions that users made, by bare name, and whether one of that name may write.
     pub(crate) routines: HashMap<Name, Routine>,
     /// What a session of this connection does that makes every read of it unsafe to keep.
@@ -70,6 +73,8 @@ pub(crate) struct Table {
 pub(crate) enum Unfit {
     /// Virtual and foreign tables keep their data elsewhere, so writes to it can't be seen.
     Elsewhere,
+    /// Rows of it go when a table that we do not see is written.
+    Unseen,
     /// The storage engine has no transactions: what is written shows before it is committed.
     NotTransactional,
 }
@@ -83,6 +88,8 @@ pub(crate) struct Column {
     pub(crate) default: ColumnDefault,
     pub(crate) generated: bool,
     pub(crate) not_null: bool,
+    /// `*` does not show it, and an INSERT that names no columns passes over it.
+    pub(crate) hidden: bool,
 }
 
 /// Which values of a column have one canonical form under the database's own equality.
@@ -247,6 +254,11 @@ impl Table {
 
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| &*c.name == name)
+    }
+
+    /// The columns that `*` shows.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !column.hidden)
     }
 
     pub(crate) fn key_columns(&self) -> impl Iterator<Item = &Column> {

@@ -15,10 +15,10 @@ use crate::change::{Bump, Image};
 use crate::database::{Database, Understanding};
 use crate::detach::RunToEnd;
 use crate::event::Cause;
-use crate::execute::{Write, may_be_ddl};
+use crate::execute::{Write, may_be_ddl, may_set};
 use crate::fault::{Fault, broken};
 use crate::log::{Log, Unsettled, commit_and_bump};
-use crate::sql::facts::{Analysis, Capture, Reach};
+use crate::sql::facts::{Analysis, Capture, Control, Reach};
 use crate::sql::may_commit;
 
 /// A transaction on a [`CachedConnection`](crate::CachedConnection).
@@ -70,6 +70,10 @@ impl<T> CachedTransaction<T> {
     /// Are its reads those of any other connection now?
     pub(crate) fn is_clean(&self) -> bool {
         self.reads && self.log.with(|changes| !changes.dirty && !changes.left)
+    }
+
+    fn has_left(&self) -> bool {
+        self.log.with(|changes| changes.left)
     }
 
     pub(crate) fn scope(&self) -> Option<&str> {
@@ -152,6 +156,12 @@ where
             Analysis::Read(_) => call.send(&self.inner, want).await,
             // A variable that only this transaction's later reads depend on.
             Analysis::Session { reach: Reach::Reads, .. } => call.send(&self.inner, want).await,
+            // A savepoint commits nothing; what is undone may be bumped for nothing.
+            Analysis::RawTransaction { control, .. }
+                if matches!(control, Control::Savepoint | Control::Release) && !self.has_left() =>
+            {
+                call.send(&self.inner, want).await
+            }
             Analysis::Write(facts) => {
                 let write = Write { database: &self.database, understanding, facts };
                 self.write(write, call, want).await
@@ -166,6 +176,7 @@ where
                         self.database.shadow(temporary);
                         self.log.with(|changes| changes.ddl = Some(sql.clone()));
                     }
+                    _ if may_set(&sql) => self.database.change_session(&sql),
                     _ if may_be_ddl(&sql) => {
                         self.log.with(|changes| changes.ddl = Some(sql.clone()));
                     }
@@ -175,9 +186,10 @@ where
                 let answer = call.send(&self.inner, want).await;
                 self.after(&answer, &Bump::all());
                 if let Analysis::RawTransaction { .. } = other {
-                    // It may just have been committed.
+                    // It may just have been committed. The catalog is read by who needs it next:
+                    // here the pool may have no other connection.
                     self.log.with(|changes| changes.left = true);
-                    self.database.change_schema().done(&sql).await;
+                    self.database.change_schema().forgotten(&sql);
                 }
                 answer
             }

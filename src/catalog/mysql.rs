@@ -63,7 +63,7 @@ const IDENTITY: &str = "SHOW VARIABLES WHERE Variable_name IN \
 const WHO: &str = "SELECT CAST(CONCAT_WS(' ', DATABASE(), CURRENT_USER()) AS CHAR)";
 
 /// Modes under which the same text means something else to us than to the server.
-const OTHER_SYNTAX: &[&str] = &["ANSI_QUOTES", "NO_BACKSLASH_ESCAPES"];
+const OTHER_SYNTAX: &[&str] = &["ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "EMPTY_STRING_IS_NULL"];
 
 pub(super) async fn identity(conn: &impl ConnectionTrait) -> Result<Option<String>, DbErr> {
     let mut parts = Vec::new();
@@ -108,6 +108,7 @@ pub(super) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     let Some(db) = db else {
         return Err(DbErr::Custom("the connection has no database of its own".into()));
     };
+    may_see_everything(conn, &db).await?;
     read_tables(conn, &mut schema, &db).await?;
     read_columns(conn, &mut schema, &db).await?;
     read_indexes(conn, &mut schema, &db).await?;
@@ -118,6 +119,30 @@ pub(super) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     }
     read_triggers(conn, &mut schema, &db).await?;
     Ok(schema)
+}
+
+/// Triggers, and foreign keys of tables that one may only read, are hidden from those who have no
+/// privilege for them, without a word.
+async fn may_see_everything(conn: &impl ConnectionTrait, db: &str) -> Result<(), DbErr> {
+    let wanted = db.to_ascii_lowercase();
+    for row in query(conn, "SHOW GRANTS").await? {
+        let grant: String = row.try_get_by_index(0)?;
+        let Some((privileges, rest)) = grant.split_once(" ON ") else { continue };
+        let Some((object, _)) = rest.split_once(" TO ") else { continue };
+        let of = object.trim_end_matches(".*").trim_matches('`').replace('\\', "");
+        let of = of.to_ascii_lowercase();
+        let covers = object.ends_with(".*")
+            && (of == "*"
+                || of == wanted
+                || of.strip_suffix('%').is_some_and(|p| wanted.starts_with(p)));
+        let words = privileges.trim_start_matches("GRANT ");
+        if covers && words.split(", ").any(|p| matches!(p, "ALL PRIVILEGES" | "ALL" | "TRIGGER")) {
+            return Ok(());
+        }
+    }
+    Err(DbErr::Custom(format!(
+        "triggers may be hidden from this user: GRANT TRIGGER ON `{db}`.* TO it"
+    )))
 }
 
 /// A question about one database.
@@ -150,7 +175,7 @@ async fn read_tables(
         }
         schema.qualified.insert(qualified(&folded_db, &name), name.clone());
         let (kind, engine): (String, String) = (row.try_get_by("kind")?, row.try_get_by("engine")?);
-        if kind.contains("VIEW") {
+        if kind.contains("VIEW") || kind.contains("SEQUENCE") {
             continue;
         }
         let unfit = (!engine.eq_ignore_ascii_case("innodb")).then_some(Unfit::NotTransactional);
@@ -199,6 +224,7 @@ async fn read_columns(
                 || extra.contains("persistent")
                 || extra.contains("on update"),
             not_null,
+            hidden: extra.contains("invisible"),
         });
     }
     Ok(())
@@ -220,7 +246,10 @@ fn class_of(kind: &str, full: &str, collation: &str, length: i64) -> KeyClass {
             }
         }
         "varchar" if exact => Typed::Text(limit),
-        "text" | "mediumtext" | "longtext" | "tinytext" if exact => Typed::Text(None),
+        // Their limit is in bytes, of which a character has up to four.
+        "text" | "mediumtext" | "longtext" | "tinytext" if exact => {
+            Typed::Text(limit.map(|bytes| bytes / 4))
+        }
         "binary" => Typed::Bytes(limit),
         "varbinary" | "blob" | "mediumblob" | "longblob" | "tinyblob" => Typed::Bytes(None),
         _ => return KeyClass::None,
@@ -269,10 +298,11 @@ async fn read_foreign_keys(
     schema: &mut Schema,
     db: &str,
 ) -> Result<(), DbErr> {
-    let mut last = None;
+    let (mut last, mut unseen) = (None, Vec::new());
     for row in query(conn, &of_database(FOREIGN_KEYS, db)).await? {
-        // A parent elsewhere is written by statements that bump everything.
+        // Who writes a parent elsewhere does not know of this child.
         if !row.try_get_by::<String, _>("db")?.eq_ignore_ascii_case(db) {
+            unseen.push(folded(&row, "child")?);
             continue;
         }
         let (child, name) = (folded(&row, "child")?, row.try_get_by::<String, _>("name")?);
@@ -293,6 +323,14 @@ async fn read_foreign_keys(
         }
     }
     schema.mark_foreign_keys();
+    while let Some(name) = unseen.pop() {
+        match schema.tables.get_mut(&name) {
+            Some(table) if table.unfit != Some(Unfit::Unseen) => table.unfit = Some(Unfit::Unseen),
+            _ => continue,
+        }
+        let below = schema.foreign_keys.iter().filter(|key| key.parent == name);
+        unseen.extend(below.map(|key| key.child.clone()));
+    }
     Ok(())
 }
 

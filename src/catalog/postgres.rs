@@ -18,7 +18,10 @@ use crate::sql::qualified;
 const RELATIONS: &str = "SELECT c.oid::int8 AS id, n.nspname::text AS schema, \
     c.relname::text AS name, c.relkind::text AS kind, pg_catalog.pg_table_is_visible(c.oid) AS visible, \
     c.relispartition AS part, c.relrowsecurity AS secured, \
-    CASE WHEN c.relrowsecurity THEN pg_catalog.row_security_active(c.oid) ELSE false END AS hidden, \
+    (c.relrowsecurity AND (pg_catalog.row_security_active(c.oid) OR EXISTS ( \
+    SELECT 1 FROM pg_catalog.pg_class w JOIN pg_catalog.pg_namespace wn ON wn.oid = w.relnamespace \
+    WHERE w.relkind = 'v' AND wn.nspname NOT IN ('pg_catalog', 'information_schema') \
+    AND pg_catalog.pg_get_userbyid(w.relowner) <> current_user))) AS hidden, \
     CASE WHEN c.relkind = 'v' THEN pg_catalog.pg_get_viewdef(c.oid) ELSE '' END AS definition, \
     COALESCE((SELECT i.inhparent::int8 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1), 0) AS parent \
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -34,7 +37,8 @@ const COLUMNS: &str = "WITH RECURSIVE base AS ( \
     (tn.nspname = 'pg_catalog') AS builtin, \
     CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE b.typtypmod END::int8 AS modifier, \
     a.attnotnull AS not_null, (a.attgenerated::text <> '') AS generated, \
-    (a.atthasdef OR a.attidentity::text <> '') AS has_default, \
+    (a.atthasdef OR a.attidentity::text <> '' OR EXISTS (SELECT 1 FROM base x \
+    JOIN pg_catalog.pg_type y ON y.oid = x.root WHERE x.oid = a.atttypid AND y.typdefault IS NOT NULL)) AS has_default, \
     COALESCE(l.collisdeterministic, true) AS deterministic, a.attnum::int8 AS number \
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -75,6 +79,33 @@ const TRIGGERS: &str = "SELECT t.tgrelid::int8 AS id, t.tgname::text AS name, t.
     WHERE r.ev_type <> '1' AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) \
     ORDER BY 1, 2";
 
+/// Tables with a default or a check that may write, or read what changes by itself.
+const HIDDEN_CALLS: &str = "WITH calls AS (SELECT d.classid, d.objid, p.prosrc \
+    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid \
+    JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+    WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND p.provolatile <> 'i' \
+    AND l.lanname NOT IN ('c', 'internal') AND p.pronamespace <> 'pg_catalog'::regnamespace) \
+    SELECT f.adrelid::int8 AS id, c.prosrc AS body FROM calls c \
+    JOIN pg_catalog.pg_attrdef f ON c.classid = 'pg_catalog.pg_attrdef'::regclass AND f.oid = c.objid \
+    UNION SELECT k.conrelid::int8, c.prosrc FROM calls c \
+    JOIN pg_catalog.pg_constraint k ON c.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = c.objid \
+    WHERE k.conrelid <> 0 \
+    UNION SELECT a.attrelid::int8, c.prosrc FROM calls c \
+    JOIN pg_catalog.pg_constraint k ON c.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = c.objid \
+    JOIN pg_catalog.pg_attribute a ON a.atttypid = k.contypid WHERE k.contypid <> 0 ORDER BY 1, 2";
+
+/// Operators, casts and checks of domains that run code which is not immutable: a query does not
+/// show where they are called.
+const UNSEEN_CALLS: &str = "SELECT count(*)::int8 FROM pg_catalog.pg_proc p \
+    JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+    WHERE p.provolatile <> 'i' AND l.lanname NOT IN ('c', 'internal') \
+    AND p.pronamespace <> 'pg_catalog'::regnamespace AND ( \
+    EXISTS (SELECT 1 FROM pg_catalog.pg_operator o WHERE o.oprcode = p.oid) \
+    OR EXISTS (SELECT 1 FROM pg_catalog.pg_cast x WHERE x.castfunc = p.oid) \
+    OR EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_constraint k \
+    ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid \
+    WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = p.oid AND k.contypid <> 0))";
+
 /// What users made: a function of C or an immutable one does not write tables.
 const ROUTINES: &str = "SELECT p.proname::text AS name, \
     bool_or(p.provolatile <> 'i' AND (l.lanname NOT IN ('c', 'internal') OR p.proname ~ 'dblink')) AS may_write \
@@ -86,7 +117,8 @@ const ROUTINES: &str = "SELECT p.proname::text AS name, \
 const POLICIES: &str = "SELECT p.polrelid::int8 AS id, pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS expr \
     FROM pg_catalog.pg_policy p WHERE p.polcmd IN ('r', '*') AND p.polqual IS NOT NULL ORDER BY p.oid";
 
-const SETTINGS: &str = "SELECT pg_catalog.pg_is_in_recovery() AS follows, pg_catalog.current_setting('default_transaction_isolation') AS isolation, \
+const SETTINGS: &str = "SELECT pg_catalog.current_setting('standard_conforming_strings') AS strings, \
+    pg_catalog.pg_is_in_recovery() AS follows, pg_catalog.current_setting('default_transaction_isolation') AS isolation, \
     pg_catalog.current_setting('server_version_num')::int8 AS version";
 
 const IDENTITY: &str = "SELECT pg_catalog.concat_ws(' ', \
@@ -141,6 +173,10 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     let mut version = 0;
     for row in settings {
         schema.read_committed = row.try_get_by::<String, _>("isolation")? == "read committed";
+        if row.try_get_by::<String, _>("strings")? != "on" {
+            let why = "text is read in another way without standard_conforming_strings";
+            return Err(DbErr::Custom(why.into()));
+        }
         if row.try_get_by("follows")? {
             schema.unsafe_session = Some("it is a replica: see with_replica".into());
         }
@@ -156,6 +192,25 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
         let table = table.and_then(|name| schema.tables.get_mut(name));
         if let Some(policies) = table.and_then(|table| table.row_security.as_mut()) {
             policies.push(row.try_get_by("expr")?);
+        }
+    }
+    for row in query(conn, HIDDEN_CALLS).await? {
+        let Some(name) = relations.names.get(&row.try_get_by("id")?).cloned() else { continue };
+        let body: String = row.try_get_by("body")?;
+        let part_of = schema.tables.get(&name).and_then(|table| table.part_of.clone());
+        let table = part_of.unwrap_or(name);
+        schema.triggers.extend([Operation::Insert, Operation::Update].map(|event| Trigger {
+            table: table.clone(),
+            event,
+            of: Vec::new(),
+            writes: None,
+            body: body.clone(),
+        }));
+    }
+    for row in query(conn, UNSEEN_CALLS).await? {
+        if row.try_get_by_index::<i64>(0)? > 0 {
+            let why = "an operator, a cast or a domain may run what is not immutable";
+            schema.unsafe_session = Some(why.into());
         }
     }
     for row in query(conn, ROUTINES).await? {
@@ -180,8 +235,11 @@ async fn read_relations(
             continue;
         }
         let full = qualified(&of, &name);
-        let known: Name =
-            if row.try_get_by("visible")? { name.as_str().into() } else { full.clone() };
+        // Whatever the search_path of this connection: others of the cache may have another one.
+        let known: Name = if of == "public" { name.as_str().into() } else { full.clone() };
+        if row.try_get_by("visible")? && known == full {
+            schema.visible.insert(name.as_str().into(), known.clone());
+        }
         let id: i64 = row.try_get_by("id")?;
         names.insert(id, known.clone());
         schema.qualified.insert(full, known.clone());
@@ -211,6 +269,8 @@ async fn read_relations(
             root = *parent;
         }
         if let (Some(part), Some(root)) = (names.get(id), names.get(&root)) {
+            let unfit = schema.tables.get(part).and_then(|part| part.unfit);
+            schema.tables.entry(root.clone()).and_modify(|t| t.unfit = t.unfit.or(unfit));
             schema.tables.entry(part.clone()).and_modify(|t| t.part_of = Some(root.clone()));
         }
     }
@@ -254,6 +314,7 @@ async fn read_columns(
             default,
             generated: row.try_get_by("generated")?,
             not_null: row.try_get_by("not_null")?,
+            hidden: false,
         });
     }
     Ok(())

@@ -161,6 +161,7 @@ async fn read_columns(
             default: if is_null { ColumnDefault::Null } else { ColumnDefault::Unknown },
             generated: matches!(hidden, 2 | 3),
             not_null: row.try_get_by::<i64, _>("not_null")? != 0,
+            hidden: hidden == 1,
         });
     }
     for (name, mut positions) in keys {

@@ -235,6 +235,7 @@ where
         conn: db.conn(),
         nearest: &|tables| db.nearest(tables),
         in_transaction: &|| db.in_transaction(),
+        may_load: D::MAY_LOAD,
         scope: db.scope_name(),
         family,
         table: entity.table_name(),

@@ -24,6 +24,9 @@ pub(crate) mod internal {
     pub trait Source {
         #[doc(hidden)]
         type Conn: ConnectionTrait;
+        /// It holds no connection while it waits for another.
+        #[doc(hidden)]
+        const MAY_LOAD: bool;
         /// Is this a transaction whose reads may not be everybody's?
         #[doc(hidden)]
         fn in_transaction(&self) -> bool;
@@ -46,6 +49,7 @@ pub(crate) mod internal {
         C::Transaction: Sync + 'static,
     {
         type Conn = C;
+        const MAY_LOAD: bool = true;
 
         fn in_transaction(&self) -> bool {
             false
@@ -79,6 +83,7 @@ pub(crate) mod internal {
         T: ConnectionTrait + TransactionSession + Send + Sync + 'static,
     {
         type Conn = T;
+        const MAY_LOAD: bool = false;
 
         fn in_transaction(&self) -> bool {
             !self.is_clean()

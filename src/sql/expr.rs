@@ -31,6 +31,9 @@ const NILADIC: &[&str] = &[
     "user",
 ];
 
+/// PostgreSQL's own columns of every table.
+const SYSTEM: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
+
 /// What a policy may ask: the answer is the same for all sessions of a scope.
 const ASKS_WHO: &[&str] =
     &["current_setting", "current_user", "current_role", "session_user", "user"];
@@ -201,6 +204,16 @@ impl Walker<'_> {
             Some(found) => refs.extend(found),
             None if table.is_none() && NILADIC.contains(&&*name) => {
                 self.fail(Reason::UnknownFunction(name.to_string()));
+            }
+            // `t.f` may be a call of f; and what the system keeps changes by itself.
+            None if self.schema.routines.contains_key(&name) => {
+                if self.schema.may_write(&name) {
+                    self.writer.get_or_insert_with(|| name.to_string());
+                }
+                self.fail(Reason::UnknownFunction(name.to_string()));
+            }
+            None if self.dialect == Dialect::Postgres && SYSTEM.contains(&&*name) => {
+                self.not_understood(&format!("the system column {name}"));
             }
             None => self.coarse = true,
         }

@@ -217,12 +217,12 @@ impl<'q> Walker<'_> {
             Some(ObjectNamePart::Identifier(name)) => self.dialect.fold(name),
             _ => table.clone(),
         };
-        let shown = alias.map_or(bare, |a| self.dialect.fold(&a.name));
-        let cte = self.ctes.iter().rev().find(|cte| !qualified && cte.name == table);
+        let shown = alias.map_or_else(|| bare.clone(), |a| self.dialect.fold(&a.name));
+        let cte = self.ctes.iter().rev().find(|cte| !qualified && cte.name == bare);
         let columns = match cte {
             Some(Cte { columns: Some(columns), .. }) => columns.clone(),
             Some(_) => return self.not_understood("a CTE that refers to a later one"),
-            None if !qualified && self.schema.shadowed.contains(&table) => {
+            None if !qualified && self.schema.shadowed.contains(&bare) => {
                 return self.fail(Reason::TemporaryTable(table.to_string()));
             }
             None if self.schema.views.contains_key(&table) => self.view(&table),
@@ -253,6 +253,9 @@ impl<'q> Walker<'_> {
         };
         match table.unfit {
             Some(Unfit::Elsewhere) => self.fail(Reason::VirtualTable(name.to_owned())),
+            Some(Unfit::Unseen) => {
+                self.not_understood(&format!("what cascades to {name} from another database"));
+            }
             Some(Unfit::NotTransactional) => self.fail(Reason::NotTransactional(name.to_owned())),
             None => {}
         }

@@ -55,14 +55,23 @@ impl Dialect {
             // Quoted or not, SQLite ignores the case of ASCII letters and of no others.
             Self::Sqlite | Self::MySql => ident.value.to_ascii_lowercase().into(),
             Self::Postgres if ident.quote_style.is_some() => ident.value.as_str().into(),
-            Self::Postgres => ident.value.to_lowercase().into(),
+            Self::Postgres => ident.value.to_ascii_lowercase().into(),
         }
     }
 
     /// The table that a possibly qualified name means; `None` if the catalog does not say.
     pub(crate) fn table_name(self, name: &ObjectName, schema: &Schema) -> Option<Name> {
         match (self, name.0.as_slice()) {
-            (_, [ObjectNamePart::Identifier(table)]) => Some(self.fold(table)),
+            // A dot of its own: such tables are not listed, and look like others that are.
+            (Self::Postgres | Self::MySql, [ObjectNamePart::Identifier(table)])
+                if table.value.contains('.') =>
+            {
+                None
+            }
+            (_, [ObjectNamePart::Identifier(table)]) => {
+                let bare = self.fold(table);
+                Some(schema.visible.get(&bare).cloned().unwrap_or(bare))
+            }
             (_, [ObjectNamePart::Identifier(outer), ObjectNamePart::Identifier(table)]) => {
                 if self == Self::Sqlite {
                     return outer.value.eq_ignore_ascii_case("main").then(|| self.fold(table));

@@ -41,6 +41,15 @@ pub(crate) fn tokens(sql: &str, dialect: Dialect) -> Result<Vec<Token>, Reason> 
         .map_err(|error| Reason::NotParsed(error.to_string()))?;
     tokens.retain(|token| !matches!(token, Token::Whitespace(_)));
     number_placeholders(&mut tokens);
+    if dialect == Dialect::MySql && sql.contains('\\') {
+        // What a backslash stands for is not the same to the server in all cases, so this text is
+        // not taken for a value that is known.
+        for token in &mut tokens {
+            if let Token::SingleQuotedString(text) = token {
+                *token = Token::NationalStringLiteral(std::mem::take(text));
+            }
+        }
+    }
     Ok(tokens)
 }
 

@@ -1,6 +1,6 @@
 //! SELECT lists: what a query's result columns are made of.
 
-use sqlparser::ast::{Expr, Select, SelectItem, SelectItemQualifiedWildcardKind};
+use sqlparser::ast::{Expr, ObjectNamePart, Select, SelectItem, SelectItemQualifiedWildcardKind};
 
 use crate::schema::Name;
 use crate::sql::from::Joined;
@@ -33,7 +33,11 @@ impl Walker<'_> {
                     SelectItemQualifiedWildcardKind::ObjectName(name),
                     options,
                 ) if options.to_string().is_empty() => {
-                    let table = self.dialect.table_name(name, self.schema);
+                    // The name by which FROM calls it.
+                    let table = match name.0.last() {
+                        Some(ObjectNamePart::Identifier(name)) => Some(self.dialect.fold(name)),
+                        _ => None,
+                    };
                     let named = |source: &&Source| table.is_some() && source.alias == table;
                     match scope.sources.iter().filter(named).collect::<Vec<_>>().as_slice() {
                         [only] => self.expand_known(&only.columns, &mut outputs),
@@ -80,7 +84,7 @@ impl Walker<'_> {
         match columns {
             Columns::Table(index) => {
                 let table = self.schema.table(&self.occurrences[*index].table);
-                for column in table.iter().flat_map(|table| &table.columns) {
+                for column in table.into_iter().flat_map(|table| table.shown()) {
                     let reference = (*index, column.name.clone());
                     outputs.push(Output {
                         name: Some(column.name.clone()),

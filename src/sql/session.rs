@@ -53,7 +53,7 @@ pub(super) fn set(tokens: &[Token], dialect: Dialect) -> Analysis {
 pub(super) fn set_config(tokens: &[Token]) -> Option<Analysis> {
     let at = tokens
         .windows(2)
-        .position(|pair| word(&pair[0]) == "set_config" && pair[1] == Token::LParen)?;
+        .position(|pair| called(&pair[0]) == "set_config" && pair[1] == Token::LParen)?;
     let arguments = &tokens[at + 2..];
     let end = arguments.iter().position(|token| *token == Token::RParen)?;
     let local = end > 0 && word(&arguments[end - 1]) == "true";
@@ -76,6 +76,14 @@ fn changed(tokens: &[Token], reach: Reach) -> Analysis {
 
 fn harmless() -> Analysis {
     Analysis::Read(ReadFacts::not_a_read())
+}
+
+/// A function's name, in quotes or not.
+fn called(token: &Token) -> String {
+    match token {
+        Token::Word(word) => word.value.to_ascii_lowercase(),
+        _ => String::new(),
+    }
 }
 
 fn word(token: &Token) -> String {

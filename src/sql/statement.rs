@@ -90,10 +90,12 @@ fn combine(mut parts: Vec<Analysis>) -> Analysis {
             }
             Analysis::RawTransaction { control: one, temporary: more } => {
                 temporary.extend(more);
-                control = Some(match (control, one) {
-                    (Some(Control::Begin), Control::End)
-                    | (Some(Control::Savepoint), Control::Release) => Control::Block,
-                    (_, one) => one,
+                // Whatever fails in between leaves open what this text opened.
+                let opened =
+                    matches!(control, Some(Control::Begin | Control::Savepoint | Control::Block));
+                control = Some(match one {
+                    Control::End | Control::Release if opened => Control::Block,
+                    one => one,
                 });
             }
         }
@@ -124,6 +126,20 @@ fn one(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
     let raw = |control| Analysis::RawTransaction { control, temporary: Vec::new() };
     let not_a_read = || Analysis::Read(ReadFacts::not_a_read());
     let server = dialect != Dialect::Sqlite;
+    if let Some(routine) = writing_call(tokens, dialect, schema) {
+        return Analysis::Opaque(format!("{routine}() may write"));
+    }
+    let reads = matches!(word(0).as_str(), "select" | "values" | "with" | "show" | "explain");
+    if server && !reads && schema.views_may_write() && names_view(tokens, dialect, schema) {
+        return Analysis::Opaque("a view in it may write".into());
+    }
+    if dialect == Dialect::MySql && has("xor") {
+        // The server and the parser do not agree on what it binds.
+        return match word(0).as_str() {
+            "select" => Analysis::Read(ReadFacts::uncacheable(Reason::NotUnderstood("XOR".into()))),
+            _ => Analysis::Opaque("XOR is not understood".into()),
+        };
+    }
     match word(0).as_str() {
         "create" | "drop" | "alter" => {
             return Analysis::Ddl { temporary: temporary_name(tokens, dialect, word) };
@@ -160,19 +176,15 @@ fn one(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
         // A setting can change what every other statement means.
         "pragma" if !tokens.contains(&Token::Eq) && asks(&word) => return not_a_read(),
         "pragma" => return Analysis::Opaque("a PRAGMA that may change a setting".into()),
-        "select" | "with" | "values" | "table" if dialect == Dialect::Postgres => {
-            if let Some(changed) = session::set_config(tokens) {
-                return changed;
-            }
-            // `SELECT … INTO table` makes one.
-            if word(0) == "select" && has("into") {
-                return Analysis::Ddl { temporary: vec![ANY_TABLE.into()] };
-            }
-        }
         _ => {}
     }
-    if let Some(routine) = writing_call(tokens, dialect, schema) {
-        return Analysis::Opaque(format!("{routine}() may write"));
+    if dialect == Dialect::Postgres {
+        if let Some(changed) = session::set_config(tokens) {
+            return changed;
+        }
+        if let Some(temporary) = made_by_select(tokens, dialect) {
+            return Analysis::Ddl { temporary };
+        }
     }
     match parse::statements(tokens.to_vec(), dialect) {
         Ok(mut parsed) if parsed.len() == 1 => match parsed.pop() {
@@ -202,7 +214,7 @@ fn names_view(tokens: &[Token], dialect: Dialect, schema: &Schema) -> bool {
 
 /// A call of a function that may write. SQLite's can't; without a catalog all that are not known
 /// to be harmless may.
-fn writing_call(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Option<String> {
+pub(super) fn writing_call(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Option<String> {
     if dialect == Dialect::Sqlite {
         return None;
     }
@@ -258,6 +270,28 @@ pub(crate) fn may_commit(sql: &str, dialect: Dialect) -> bool {
     })
 }
 
+/// `SELECT … INTO [TEMP] [TABLE] name` makes a table; which names it hides, if it is one.
+fn made_by_select(tokens: &[Token], dialect: Dialect) -> Option<Vec<Name>> {
+    let word = |index: usize| match tokens.get(index) {
+        Some(Token::Word(word)) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    let into = (1..tokens.len()).find(|index| {
+        word(*index) == "into" && !matches!(&*word(index - 1), "insert" | "merge" | "replace")
+    })?;
+    let mut at = into + 1;
+    let mut temporary = false;
+    while matches!(&*word(at), "temp" | "temporary" | "local" | "global" | "unlogged" | "table") {
+        temporary |= word(at).starts_with("temp");
+        at += 1;
+    }
+    let name = match tokens.get(at) {
+        Some(Token::Word(name)) => dialect.fold(&name.to_ident(Span::empty())),
+        _ => ANY_TABLE.into(),
+    };
+    Some(if temporary || word(at) == "pg_temp" { vec![name] } else { Vec::new() })
+}
+
 /// A PRAGMA that only tells something, with or without an argument.
 fn asks(word: &impl Fn(usize) -> String) -> bool {
     const QUESTIONS: &[&str] = &[
@@ -280,31 +314,30 @@ fn asks(word: &impl Fn(usize) -> String) -> bool {
     QUESTIONS.contains(&&*word(1))
 }
 
-/// The name that a `CREATE TEMPORARY …` hides on the connection that runs it.
+/// The name that a `CREATE [OR REPLACE] [LOCAL] TEMPORARY …` hides on the connection that runs it.
 fn temporary_name(tokens: &[Token], dialect: Dialect, word: impl Fn(usize) -> String) -> Vec<Name> {
+    const OBJECTS: [&str; 6] = ["table", "view", "trigger", "sequence", "index", "function"];
     if word(0) != "create" {
         return Vec::new();
     }
-    let declared = matches!(word(1).as_str(), "temp" | "temporary");
-    let object = if declared { word(2) } else { word(1) };
-    let mut at = if declared { 3 } else { 2 };
+    let Some(object) = (1..8).find(|index| OBJECTS.contains(&&*word(*index))) else {
+        return Vec::new();
+    };
+    let is_temp = |word: &str| matches!(word, "temp" | "temporary" | "pg_temp");
+    let declared = (1..object).any(|index| is_temp(&word(index)));
+    let mut at = object + 1;
     if word(at) == "if" {
         at += 3;
     }
     let qualified = tokens.get(at + 1) == Some(&Token::Period);
-    let in_temp = qualified && matches!(word(at).as_str(), "temp" | "temporary");
-    if !declared && !in_temp {
+    if !declared && !(qualified && is_temp(&word(at))) {
         return Vec::new();
     }
-    if object == "trigger" {
+    if word(object) == "trigger" {
         return vec![ANY_TABLE.into()];
     }
     match tokens.get(if qualified { at + 2 } else { at }) {
-        Some(Token::Word(name)) => vec![dialect.fold(&sqlparser::ast::Ident {
-            value: name.value.clone(),
-            quote_style: name.quote_style,
-            span: sqlparser::tokenizer::Span::empty(),
-        })],
+        Some(Token::Word(name)) => vec![dialect.fold(&name.to_ident(Span::empty()))],
         _ => vec![ANY_TABLE.into()],
     }
 }

@@ -22,6 +22,9 @@ pub(crate) fn body_writes(sql: &str, dialect: Dialect, schema: &Schema) -> Optio
         // MySQL's catalog gives the body alone, which may be one statement.
         None => &tokens,
     };
+    if statement::writing_call(&tokens, dialect, schema).is_some() {
+        return None;
+    }
     let mut writes = Vec::new();
     for part in body.split(|token| *token == Token::SemiColon) {
         let part = if dialect == Dialect::MySql { unconditional(part, keyword)? } else { part };

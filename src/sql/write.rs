@@ -6,7 +6,7 @@ use sqlparser::ast::{
     SqliteOnConflict, Statement, TableFactor, TableObject, TableWithJoins, Truncate, Update,
 };
 
-use crate::schema::{Name, Schema, Table};
+use crate::schema::{Column, Name, Schema, Table};
 use crate::sql::capture::Lock;
 use crate::sql::equality::{conjuncts, equality, operand};
 use crate::sql::facts::{Conflict, Equality, Operand, OutputColumn, WriteAction, WriteFacts};
@@ -82,7 +82,10 @@ impl<'a> Writer<'a> {
         let mut facts = Vec::new();
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             if Self::writes(&cte.query) {
-                facts.extend(self.query(&cte.query)?);
+                let mut inner = self.query(&cte.query)?;
+                // The rows that come back are those of the outer query.
+                inner.iter_mut().for_each(|facts| facts.returning.clear());
+                facts.extend(inner);
             }
         }
         match &*query.body {
@@ -177,7 +180,8 @@ impl<'a> Writer<'a> {
         if let (Conflict::Replace, Some(table)) = (&conflict, target.table) {
             rows.iter_mut().flatten().for_each(|row| hide_replaced_nulls(row, table));
         }
-        let returning = self.returning(insert.returning.as_deref(), &target);
+        let alias = insert.table_alias.as_ref().map(|alias| self.dialect.fold(&alias.alias));
+        let returning = self.returning(insert.returning.as_deref(), &target, alias.as_ref(), true);
         let mut action = WriteAction::Insert { rows, conflict };
         if insert.ignore || self.stores_otherwise(&target) {
             action.forget_values();
@@ -205,7 +209,10 @@ impl<'a> Writer<'a> {
     fn insert_columns(&self, insert: &Insert, target: &Target<'_>) -> Result<Vec<Name>, Opaque> {
         if insert.columns.is_empty() {
             let columns = target.table.into_iter().flat_map(|table| &table.columns);
-            return Ok(columns.filter(|c| !c.generated).map(|c| c.name.clone()).collect());
+            // SQLite passes over generated columns, servers take DEFAULT for them.
+            let counts =
+                |c: &&Column| !c.hidden && !(c.generated && self.dialect == Dialect::Sqlite);
+            return Ok(columns.filter(counts).map(|c| c.name.clone()).collect());
         }
         let bare = |name: &ObjectName| match name.0.as_slice() {
             [ObjectNamePart::Identifier(column)] => Some(self.dialect.fold(column)),
@@ -275,7 +282,11 @@ impl<'a> Writer<'a> {
     }
 
     fn assignments(&self, assignments: &[Assignment]) -> Option<Vec<(Name, Operand)>> {
-        let last = |name: &ObjectName| Some(self.dialect.fold(name.0.last()?.as_ident()?));
+        let last = |name: &ObjectName| match name.0.as_slice() {
+            // To PostgreSQL, `a.b` is a field of column `a`.
+            [_, _, ..] if self.dialect == Dialect::Postgres => None,
+            parts => Some(self.dialect.fold(parts.last()?.as_ident()?)),
+        };
         let mut set = Vec::new();
         for assignment in assignments {
             match &assignment.target {
@@ -334,7 +345,7 @@ impl<'a> Writer<'a> {
             })
             .flatten();
         let replaces = update.or == Some(SqliteOnConflict::Replace);
-        let returning = self.returning(update.returning.as_deref(), &target);
+        let returning = self.returning(update.returning.as_deref(), &target, alias.as_ref(), alone);
         let mut action = WriteAction::Update { set, filter, replaces, capture };
         if self.stores_otherwise(&target) {
             action.forget_values();
@@ -361,6 +372,10 @@ impl<'a> Writer<'a> {
             }
             trees => return self.several_tables(trees),
         };
+        if let Some(using) = delete.using.as_ref().filter(|_| self.dialect == Dialect::MySql) {
+            // What stands before USING are aliases of what stands after it.
+            return self.several_tables(using);
+        }
         let target = self.target(name)?;
         let alone = delete.using.is_none();
         let selection = delete.selection.as_ref();
@@ -368,7 +383,7 @@ impl<'a> Writer<'a> {
         let capture = (alone && delete.limit.is_none())
             .then(|| self.capture(relation, selection, &target, alias.as_ref(), Lock::Delete))
             .flatten();
-        let returning = self.returning(delete.returning.as_deref(), &target);
+        let returning = self.returning(delete.returning.as_deref(), &target, alias.as_ref(), alone);
         let action = WriteAction::Delete { filter, capture };
         self.finish(&target, WriteFacts { table: target.name.clone(), action, returning })
     }
@@ -383,11 +398,15 @@ impl<'a> Writer<'a> {
             for factor in
                 std::iter::once(&tree.relation).chain(tree.joins.iter().map(|j| &j.relation))
             {
-                let TableFactor::Table { name, .. } = factor else {
-                    continue;
-                };
-                let target = self.target(name)?;
-                facts.extend(self.finish(&target, WriteFacts::unknown(target.name.clone()))?);
+                match factor {
+                    TableFactor::Table { name, .. } => facts.extend(self.wholly(name)?),
+                    TableFactor::NestedJoin { table_with_joins, .. } => {
+                        facts.extend(self.several_tables([&**table_with_joins])?);
+                    }
+                    // What a subquery shows can't be written.
+                    TableFactor::Derived { .. } => {}
+                    other => return Err(format!("a write to {other}")),
+                }
             }
         }
         Ok(facts)
@@ -425,15 +444,23 @@ impl<'a> Writer<'a> {
     }
 
     /// Where RETURNING brings back the written table's columns.
-    fn returning(&self, items: Option<&[SelectItem]>, target: &Target<'_>) -> Vec<OutputColumn> {
+    fn returning(
+        &self,
+        items: Option<&[SelectItem]>,
+        target: &Target<'_>,
+        alias: Option<&Name>,
+        alone: bool,
+    ) -> Vec<OutputColumn> {
         let (Some(items), Some(table)) = (items, target.table) else {
             return Vec::new();
         };
+        let bare = target.bare(self.dialect);
+        let shown = alias.unwrap_or(&bare);
         let (mut found, mut index) = (Vec::new(), 0);
         for item in items {
             let (expr, alias) = match item {
-                SelectItem::Wildcard(options) if options.to_string().is_empty() => {
-                    for column in &table.columns {
+                SelectItem::Wildcard(options) if options.to_string().is_empty() && alone => {
+                    for column in table.shown() {
                         let label = column.name.to_string();
                         found.push(OutputColumn { column: column.name.clone(), index, label });
                         index += 1;
@@ -445,8 +472,12 @@ impl<'a> Writer<'a> {
                 _ => return Vec::new(),
             };
             let name = match expr {
-                Expr::Identifier(name) => Some(name),
-                Expr::CompoundIdentifier(path) => path.last(),
+                Expr::Identifier(name) if alone => Some(name),
+                Expr::CompoundIdentifier(path) => match path.as_slice() {
+                    // Other tables of the statement may have the column, too.
+                    [of, name] if self.dialect.fold(of) == *shown => Some(name),
+                    _ => None,
+                },
                 _ => None,
             };
             let column = name.and_then(|name| table.column(&self.dialect.fold(name)));
