@@ -330,7 +330,8 @@ fn temporary_name(tokens: &[Token], dialect: Dialect, word: impl Fn(usize) -> St
         at += 3;
     }
     let qualified = tokens.get(at + 1) == Some(&Token::Period);
-    if !declared && !(qualified && is_temp(&word(at))) {
+    let in_temp = qualified && is_temp(&word(at));
+    if !declared && !in_temp {
         return Vec::new();
     }
     if word(object) == "trigger" {

@@ -210,8 +210,8 @@ impl<'a> Writer<'a> {
         if insert.columns.is_empty() {
             let columns = target.table.into_iter().flat_map(|table| &table.columns);
             // SQLite passes over generated columns, servers take DEFAULT for them.
-            let counts =
-                |c: &&Column| !c.hidden && !(c.generated && self.dialect == Dialect::Sqlite);
+            let passed_over = |c: &Column| c.generated && self.dialect == Dialect::Sqlite;
+            let counts = |c: &&Column| !c.hidden && !passed_over(c);
             return Ok(columns.filter(counts).map(|c| c.name.clone()).collect());
         }
         let bare = |name: &ObjectName| match name.0.as_slice() {
