@@ -22,7 +22,7 @@ fn after_every_acknowledged_operation_each_entry_equals_fresh_sql() {
     let wanted = setting("REFEREE_OPERATIONS", 100_000);
     for backend in Backend::reachable() {
         // A server takes several times longer for each.
-        let share = if backend == Backend::Sqlite { 1 } else { 5 };
+        let share = if backend == Backend::Sqlite { 1 } else { 10 };
         run(backend, wanted / share);
     }
 }
