@@ -126,6 +126,14 @@ fn one(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
     let raw = |control| Analysis::RawTransaction { control, temporary: Vec::new() };
     let not_a_read = || Analysis::Read(ReadFacts::not_a_read());
     let server = dialect != Dialect::Sqlite;
+    if matches!(word(0).as_str(), "create" | "drop" | "alter") {
+        return Analysis::Ddl { temporary: temporary_name(tokens, dialect, word) };
+    }
+    if dialect == Dialect::Postgres
+        && let Some(temporary) = made_by_select(tokens, dialect)
+    {
+        return Analysis::Ddl { temporary };
+    }
     if let Some(routine) = writing_call(tokens, dialect, schema) {
         return Analysis::Opaque(format!("{routine}() may write"));
     }
@@ -141,9 +149,6 @@ fn one(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
         };
     }
     match word(0).as_str() {
-        "create" | "drop" | "alter" => {
-            return Analysis::Ddl { temporary: temporary_name(tokens, dialect, word) };
-        }
         "rename" if server => return Analysis::Ddl { temporary: Vec::new() },
         "begin" | "start" => return raw(Control::Begin),
         // The next one begins at once.
@@ -178,13 +183,10 @@ fn one(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
         "pragma" => return Analysis::Opaque("a PRAGMA that may change a setting".into()),
         _ => {}
     }
-    if dialect == Dialect::Postgres {
-        if let Some(changed) = session::set_config(tokens) {
-            return changed;
-        }
-        if let Some(temporary) = made_by_select(tokens, dialect) {
-            return Analysis::Ddl { temporary };
-        }
+    if dialect == Dialect::Postgres
+        && let Some(changed) = session::set_config(tokens)
+    {
+        return changed;
     }
     match parse::statements(tokens.to_vec(), dialect) {
         Ok(mut parsed) if parsed.len() == 1 => match parsed.pop() {
