@@ -8,6 +8,9 @@ mod referee;
 mod scenarios;
 mod support;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use sea_orm_cache::fault::{Fault, set};
 use support::servers::Backend;
 
@@ -48,13 +51,30 @@ const BY_REFEREE: &[Fault] = &[
     Fault::CommitForgets,
 ];
 
-fn by_referee(runtime: &tokio::runtime::Runtime, backend: Backend) -> Option<String> {
-    for seed in SEEDS {
-        if let Err(stale) = runtime.block_on(referee::run_seed(seed, PER_SEED, backend)) {
-            return Some(format!("referee, seed {seed}, operation {}", stale.operations.len()));
-        }
-    }
-    None
+/// How the referee on this database noticed, if it did. Two tasks at a time, since a server is mostly
+/// waited for.
+fn by_referee(backend: Backend) -> Option<String> {
+    let (next, found) = (AtomicU64::new(SEEDS.start), Mutex::new(None));
+    std::thread::scope(|scope| {
+        let search = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime");
+            while found.lock().expect("the finding").is_none() {
+                let seed = next.fetch_add(1, Ordering::SeqCst);
+                if seed >= SEEDS.end {
+                    return;
+                }
+                if let Err(stale) = runtime.block_on(referee::run_seed(seed, PER_SEED, backend)) {
+                    let at = stale.operations.len();
+                    let how = format!("referee, seed {seed}, operation {at}");
+                    *found.lock().expect("the finding") = Some(how);
+                }
+            }
+        };
+        scope.spawn(search);
+        scope.spawn(search);
+    });
+    found.into_inner().expect("the finding")
 }
 
 macro_rules! by_scenario {
@@ -79,12 +99,18 @@ fn every_broken_rule_is_noticed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     let mut missed = Vec::new();
-    for backend in Backend::reachable() {
-        for fault in BY_REFEREE {
-            set(*fault);
-            let found = by_referee(&runtime, backend);
-            set(Fault::None);
-            match found {
+    for fault in BY_REFEREE {
+        set(*fault);
+        // The switch is the whole process's, so the databases take their turns at the same time.
+        let found = std::thread::scope(|scope| {
+            let search = |backend| (backend, scope.spawn(move || by_referee(backend)));
+            let searches: Vec<_> = Backend::reachable().into_iter().map(search).collect();
+            let ended = searches.into_iter().map(|(backend, thread)| (backend, thread.join()));
+            ended.collect::<Vec<_>>()
+        });
+        set(Fault::None);
+        for (backend, found) in found {
+            match found.unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
                 Some(how) => println!("{backend:?}: mutation {fault:?}: found by the {how}"),
                 None => {
                     println!("{backend:?}: mutation {fault:?}: MISSED");
