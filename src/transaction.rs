@@ -135,12 +135,18 @@ where
             self.log.with(|changes| changes.dirty = true);
         }
         let commits = may_commit(call.sql(), self.database.backend.into());
+        // What is committed here by itself may be a change of the schema, and others write on.
+        let change = (commits && !matches!(&*analysis, Analysis::Write(_)))
+            .then(|| (self.database.change_schema(), call.sql().to_owned()));
         let answer = self.run_analyzed(call, want, &understanding, &analysis).await;
         if commits {
             self.log.with(|changes| {
                 changes.left = true;
                 self.database.engine.bump(&changes.bump, || Cause::Write { sql: "COMMIT".into() });
             });
+        }
+        if let Some((change, sql)) = change {
+            change.forgotten(&sql);
         }
         answer
     }
@@ -158,7 +164,9 @@ where
             Analysis::Session { reach: Reach::Reads, .. } => call.send(&self.inner, want).await,
             // A savepoint commits nothing; what is undone may be bumped for nothing.
             Analysis::RawTransaction { control, .. }
-                if matches!(control, Control::Savepoint | Control::Release) && !self.has_left() =>
+                if matches!(control, Control::Savepoint | Control::Release)
+                    && is_single(call.sql())
+                    && !self.has_left() =>
             {
                 call.send(&self.inner, want).await
             }
@@ -321,6 +329,11 @@ where
             }
         }
     }
+}
+
+/// Is nothing else in the same text?
+fn is_single(sql: &str) -> bool {
+    !sql.trim_end().trim_end_matches(';').contains(';')
 }
 
 /// Does MySQL undo a whole transaction with this error? Others undo the statement alone.

@@ -148,6 +148,56 @@ async fn what_mysql_commits_by_itself_is_invalidated_at_once() {
 }
 
 #[tokio::test]
+async fn a_write_beside_a_savepoint_or_a_setting_is_not_missed() {
+    for (backend, sql) in [
+        (Backend::Postgres, "SAVEPOINT a; UPDATE author SET name = 'x' WHERE id = 1"),
+        (Backend::MySql, "SAVEPOINT a; UPDATE author SET name = 'x' WHERE id = 1"),
+        (
+            Backend::Postgres,
+            "WITH w AS (UPDATE author SET name = 'x' WHERE id = 1 RETURNING id)
+             SELECT set_config('app.x', '1', true) FROM w",
+        ),
+    ] {
+        if !backend.is_reachable() {
+            continue;
+        }
+        for in_transaction in [true, false] {
+            let stage = Stage::new(backend, &schema(backend)).await;
+            names(&stage.db).await;
+            if in_transaction {
+                let transaction = stage.db.begin().await.expect("begun");
+                transaction.execute_unprepared(sql).await.expect(sql);
+                transaction.commit().await.expect("committed");
+            } else if !sql.starts_with("SAVEPOINT") {
+                stage.sql(sql).await;
+            } else {
+                continue;
+            }
+            let mut cached = names(&stage.db).await;
+            cached.sort();
+            assert_eq!(cached, ["Bob", "Cleo", "x"], "{backend:?}: {sql}");
+        }
+    }
+}
+
+/// In MySQL a transaction's DDL counts for others at once, not from the transaction's end.
+#[tokio::test]
+async fn a_trigger_made_inside_a_transaction_counts_at_once_in_mysql() {
+    if !Backend::MySql.is_reachable() {
+        return;
+    }
+    let stage = Stage::new(Backend::MySql, &schema(Backend::MySql)).await;
+    names(&stage.db).await;
+    let transaction = stage.db.begin().await.expect("begun");
+    let trigger = "CREATE TRIGGER g AFTER UPDATE ON book FOR EACH ROW UPDATE author SET name = 'x'";
+    transaction.execute_unprepared(trigger).await.expect("a trigger");
+    names(&stage.db).await;
+    stage.sql("UPDATE book SET price = 1 WHERE id = 1").await;
+    assert_eq!(names(&stage.db).await, ["x", "x", "x"]);
+    transaction.commit().await.expect("committed");
+}
+
+#[tokio::test]
 async fn a_temporary_table_that_shadows_a_real_one_is_never_mistaken_for_it() {
     for backend in Backend::servers() {
         let stage = Stage::new(backend, &schema(backend)).await;

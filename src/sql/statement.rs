@@ -186,6 +186,11 @@ fn one(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
     if dialect == Dialect::Postgres
         && let Some(changed) = session::set_config(tokens)
     {
+        let lasts = matches!(changed, Analysis::Session { reach: Reach::Session, .. });
+        let writes = ["insert", "update", "delete", "merge"];
+        if !lasts && writes.iter().any(|verb| word(0) == *verb || has(verb)) {
+            return Analysis::Opaque("it writes and changes a setting".into());
+        }
         return changed;
     }
     match parse::statements(tokens.to_vec(), dialect) {
