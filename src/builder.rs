@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cache::{Capture, Engine, QueryCache};
 use crate::clock::{Clock, SystemClock};
+use crate::codec::{Compression, Packing};
 use crate::error::Error;
 use crate::event::Observer;
 
@@ -30,7 +31,10 @@ pub struct QueryCacheBuilder {
     pub(crate) prefix: Arc<str>,
     pub(crate) version: u32,
     pub(crate) default_ttl: Duration,
+    pub(crate) ttl_jitter: f64,
     pub(crate) max_bytes: usize,
+    pub(crate) packing: Packing,
+    pub(crate) check_codec: bool,
     pub(crate) capture: Capture,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
@@ -45,6 +49,16 @@ impl Default for QueryCacheBuilder {
             default_ttl: Duration::from_secs(300),
             // Some 50,000 small lists, and little beside a web server's own memory.
             max_bytes: 64 << 20,
+            // Enough that a thousand entries of one warm-up end over half a minute of 5.
+            ttl_jitter: 0.1,
+            packing: Packing {
+                compression: Compression::default(),
+                // Below, there is little to gain, and most results are that small.
+                compress_from: 2 << 10,
+                // More rows than one wants to read at once, yet no harm to anybody's store.
+                max_bytes: 8 << 20,
+            },
+            check_codec: false,
             capture: Capture::Auto,
             clock: Arc::new(SystemClock::default()),
             observer: None,
@@ -81,6 +95,39 @@ impl QueryCacheBuilder {
         self
     }
 
+    /// How much shorter than its TTL an entry may live, as a part of it from 0 to 1: each one's
+    /// time is shortened by chance, up to this part, so that entries that were filled together do
+    /// not all end at once. No entry lives longer than its TTL. The default is 0.1.
+    pub fn ttl_jitter(mut self, part: f64) -> Self {
+        self.ttl_jitter = part;
+        self
+    }
+
+    /// The largest result that is stored, in bytes; larger ones are read each time, and
+    /// [`Event::FillRefused`](crate::Event::FillRefused) tells it. The default is 8 MiB, and the
+    /// memory tier takes none that is larger than 4 MiB or a 64th of its budget, whichever is more.
+    pub fn max_entry_bytes(mut self, max_bytes: usize) -> Self {
+        self.packing.max_bytes = max_bytes;
+        self
+    }
+
+    /// How results of at least `from_bytes` bytes are compressed in stores that hold bytes. The
+    /// memory tier holds values, and compresses nothing. The default is not at all.
+    pub fn compression(mut self, compression: Compression, from_bytes: usize) -> Self {
+        self.packing.compression = compression;
+        self.packing.compress_from = from_bytes;
+        self
+    }
+
+    /// Sends every result through the codec before it is stored, as a store that holds bytes
+    /// would, so that tests on the memory tier alone see what such a store would give back. A
+    /// result that does not come back the same is not stored, and
+    /// [`Event::FillRefused`](crate::Event::FillRefused) tells it. For tests: it costs time.
+    pub fn check_codec(mut self, check: bool) -> Self {
+        self.check_codec = check;
+        self
+    }
+
     /// When the rows of a write are read before it. The default is [`Capture::Auto`].
     pub fn capture(mut self, capture: Capture) -> Self {
         self.capture = capture;
@@ -112,6 +159,12 @@ impl QueryCacheBuilder {
                 self.prefix
             )));
         }
+        if !(0.0..=1.0).contains(&self.ttl_jitter) {
+            return Err(Error::config(format!(
+                "ttl_jitter {} must be between 0 and 1",
+                self.ttl_jitter
+            )));
+        }
         Ok(QueryCache { engine: Arc::new(Engine::new(self)) })
     }
 }
@@ -122,7 +175,10 @@ impl std::fmt::Debug for QueryCacheBuilder {
             .field("prefix", &self.prefix)
             .field("version", &self.version)
             .field("default_ttl", &self.default_ttl)
+            .field("ttl_jitter", &self.ttl_jitter)
             .field("max_bytes", &self.max_bytes)
+            .field("packing", &self.packing)
+            .field("check_codec", &self.check_codec)
             .field("capture", &self.capture)
             .finish_non_exhaustive()
     }

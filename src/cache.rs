@@ -1,5 +1,6 @@
 //! The engine that joins the mechanisms, and the handle that users hold.
 
+use std::any::TypeId;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::runtime::Handle;
 use crate::builder::QueryCacheBuilder;
 use crate::change::Bump;
 use crate::clock::Clock;
+use crate::codec::Packing;
 use crate::connection::CachedConnection;
 use crate::database::{Database, RootOf};
 use crate::declare::Declarations;
@@ -45,6 +47,9 @@ pub(crate) struct Engine {
     pub(crate) prefix: Arc<str>,
     pub(crate) version: u32,
     pub(crate) default_ttl: Duration,
+    pub(crate) ttl_jitter: f64,
+    pub(crate) packing: Packing,
+    pub(crate) check_codec: bool,
     pub(crate) capture: Capture,
     pub(crate) store: Memory,
     pub(crate) versions: Versions,
@@ -80,6 +85,9 @@ impl Engine {
             prefix: builder.prefix,
             version: builder.version,
             default_ttl: builder.default_ttl,
+            ttl_jitter: builder.ttl_jitter,
+            packing: builder.packing,
+            check_codec: builder.check_codec,
             capture: builder.capture,
             store: Memory::new(builder.max_bytes),
             // One version for each 128 bytes of entries: more than entries of any shape need.
@@ -127,17 +135,15 @@ impl Engine {
         connected.iter().for_each(|database| database.forget_schema());
     }
 
-    /// A valid entry that is younger than `ttl_ms`, or nothing.
+    /// A valid entry of this kind, or nothing.
     #[inline]
-    pub(crate) fn lookup(&self, digest: &Digest, ttl_ms: u64) -> Option<Arc<Entry>> {
+    pub(crate) fn lookup(&self, digest: &Digest, kind: TypeId) -> Option<Arc<Entry>> {
         let entry = self.store.get(digest)?;
-        let age_ms = self.clock.now_ms().saturating_sub(entry.filled_ms);
-        if age_ms >= entry.ttl_ms {
-            count(&entry.counters.expired);
-        } else if age_ms >= ttl_ms {
-            // Too old for this query, not for others.
-            count(&entry.counters.expired);
+        if entry.kind != kind {
             return None;
+        }
+        if self.age_ms(&entry) >= entry.ttl_ms {
+            count(&entry.counters.expired);
         } else if self.versions.hold(&entry.stamps) {
             return Some(entry);
         } else {
@@ -145,6 +151,23 @@ impl Engine {
         }
         self.store.remove(&entry);
         None
+    }
+
+    pub(crate) fn age_ms(&self, entry: &Entry) -> u64 {
+        self.clock.now_ms().saturating_sub(entry.filled_ms)
+    }
+
+    /// What an entry may count, in bytes.
+    pub(crate) fn max_entry_bytes(&self) -> usize {
+        self.store.max_entry_bytes().min(self.packing.max_bytes)
+    }
+
+    /// A TTL made shorter by chance, so that entries that were filled together do not end together.
+    pub(crate) fn spread(&self, ttl_ms: u64) -> u64 {
+        if self.ttl_jitter == 0.0 {
+            return ttl_ms;
+        }
+        (ttl_ms as f64 * (1.0 - self.ttl_jitter * fastrand::f64())) as u64
     }
 }
 
@@ -221,16 +244,14 @@ impl QueryCache {
     /// # Ok(()) }
     /// ```
     pub fn count_valid(&self) -> usize {
-        let now = self.engine.clock.now_ms();
         let valid = |entry: &Arc<Entry>| {
-            now.saturating_sub(entry.filled_ms) < entry.ttl_ms
-                && self.engine.versions.hold(&entry.stamps)
+            self.engine.age_ms(entry) < entry.ttl_ms && self.engine.versions.hold(&entry.stamps)
         };
         self.engine.store.iter().filter(valid).count()
     }
 
     /// Invalidates every entry that a query marked with this name
-    /// ([`tag`](crate::CachedSelect::tag)), whatever the number of entries.
+    /// ([`tag`](crate::Cached::tag)), whatever the number of entries.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, TransactionTrait, Value};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
@@ -223,13 +223,14 @@ impl Database {
         }
     }
 
-    /// The digest of one query: its result's type, tags, scope, text and values.
+    /// The digest of one query: its result's kind, tags, scope, text and values.
     pub(crate) fn digest(
         &self,
-        shape: &str,
+        kind: &[&str; 2],
         scope: Option<&str>,
         tags: &[Arc<str>],
-        statement: &Statement,
+        sql: &str,
+        values: &[Value],
     ) -> Digest {
         let mut hash = self.base.clone();
         // An entry that was filled without a tag does not end with it.
@@ -238,17 +239,17 @@ impl Database {
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);
         };
-        text(shape);
+        kind.iter().for_each(|words| text(words));
         tags.iter().for_each(|tag| text(tag));
         let ignore_scope = crate::fault::broken(crate::fault::Fault::KeyIgnoresScope);
         match scope.filter(|_| !ignore_scope) {
             Some(scope) => text(scope),
             None => hash.update(u64::MAX.to_le_bytes()),
         }
-        hash.update((statement.sql.len() as u64).to_le_bytes());
-        hash.update(&statement.sql);
+        hash.update((sql.len() as u64).to_le_bytes());
+        hash.update(sql);
         let ignore_values = crate::fault::broken(crate::fault::Fault::KeyIgnoresValues);
-        for value in statement.values.iter().flat_map(|v| &v.0).filter(|_| !ignore_values) {
+        for value in values.iter().filter(|_| !ignore_values) {
             value::digest(value, &mut |bytes| hash.update(bytes));
         }
         hash.finalize().into()

@@ -188,7 +188,7 @@ pub enum Reason {
     InTransaction,
     /// Raw SQL opened a transaction that is not over.
     RawTransaction,
-    /// The caller asked for it with [`bypass`](crate::CachedSelect::bypass).
+    /// The caller asked for it with [`bypass`](crate::Cached::bypass).
     Requested,
     /// The TTL is zero.
     ZeroTtl,
@@ -200,6 +200,12 @@ pub enum Reason {
     Doubtful,
     /// The result did not carry the keys of its rows as expected.
     UnexpectedShape,
+    /// Nothing was found, and [`skip_empty`](crate::Cached::skip_empty) was asked for.
+    Empty,
+    /// [`cache_if`](crate::Cached::cache_if) said no.
+    Declined,
+    /// The result has no bytes, in the words of serde or of our own codec.
+    Unencodable(String),
     /// The result is larger than the store accepts, in bytes.
     TooLarge {
         /// The entry's size in bytes.
@@ -246,6 +252,9 @@ impl fmt::Display for Reason {
             Self::TooManyWrites => f.write_str("too many writes came in while the query ran"),
             Self::Doubtful => f.write_str("the outcome of a write to the table is unknown"),
             Self::UnexpectedShape => f.write_str("the result does not carry its rows' keys"),
+            Self::Empty => f.write_str("nothing was found, and skip_empty() was asked for"),
+            Self::Declined => f.write_str("cache_if() said no"),
+            Self::Unencodable(why) => write!(f, "the result can't be encoded: {why}"),
             Self::TooLarge { bytes } => write!(f, "the result is too large ({bytes} bytes)"),
         }
     }

@@ -19,17 +19,20 @@ pub struct Key {
 pub(crate) type Digest = [u8; 32];
 
 /// What kind of result an entry holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Family {
     /// One model or none.
     Model,
     /// A list of models.
+    #[default]
     List,
     /// A number of rows, or whether there are any.
     Count,
     /// One page of a list.
     Page,
+    /// What a loader found for other models.
+    Related,
 }
 
 impl Key {
@@ -65,6 +68,7 @@ impl fmt::Display for Family {
             Self::List => "list",
             Self::Count => "count",
             Self::Page => "page",
+            Self::Related => "related",
         })
     }
 }

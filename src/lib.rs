@@ -12,6 +12,7 @@ mod cascade;
 mod catalog;
 mod change;
 mod clock;
+mod codec;
 mod connection;
 mod database;
 mod declare;
@@ -51,6 +52,9 @@ mod versions;
 pub use builder::QueryCacheBuilder;
 pub use cache::{Capture, QueryCache};
 pub use clock::{Clock, ManualClock, SystemClock};
+#[doc(hidden)]
+pub use codec::{Codec, Columns, Listed, Maybe, Serde};
+pub use codec::{Compression, StorableEntity};
 pub use connection::CachedConnection;
 pub use declare::Declare;
 pub use error::Error;
@@ -58,7 +62,8 @@ pub use event::{Cause, Event, Observer, Reason};
 pub use explain::Explanation;
 pub use key::{Family, Key};
 pub use select::{
-    CacheSource, CachedExt, CachedPaginator, CachedSelect, ItemsAndPages, PageStream,
+    CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
+    ItemsAndPages, LoaderOf, Models, PageStream, Pages, RawOf, Reader, Selection, Shaped,
 };
 pub use stats::{EntityStats, Stats};
 #[cfg(feature = "stream")]
@@ -68,5 +73,5 @@ pub use transaction::CachedTransaction;
 
 /// What most users import.
 pub mod prelude {
-    pub use crate::{CachedConnection, CachedExt, CachedTransaction, QueryCache};
+    pub use crate::{CachedConnection, CachedExt, CachedLoaderExt, CachedTransaction, QueryCache};
 }

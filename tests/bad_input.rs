@@ -151,7 +151,7 @@ trait LimitOne {
     async fn limit_one(self);
 }
 
-impl LimitOne for sea_orm_cache::CachedSelect<book::Entity> {
+impl LimitOne for sea_orm_cache::Cached<sea_orm::Select<book::Entity>> {
     /// A TTL below a millisecond is one millisecond.
     async fn limit_one(self) {
         let shop = Shop::new().await;
@@ -206,7 +206,7 @@ async fn a_catalog_that_cannot_be_read_makes_every_write_invalidate_everything()
     let shop = Shop::new().await;
     let gate = gate::Gate::new(shop.plain.clone());
     let log = Log::default();
-    let cache = QueryCache::builder().observer(log.observer()).build().await?;
+    let cache = crate::support::checked().observer(log.observer()).build().await?;
     gate.fail_on("sqlite_master");
     let db = cache.connect(gate.clone()).await?;
     assert!(log.take().join("\n").contains("catalog could not be read"));

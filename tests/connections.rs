@@ -243,7 +243,7 @@ async fn write_while_ddl_is_not_yet_known() {
     for s in TU3 {
         plain.execute_unprepared(s).await.unwrap();
     }
-    let cache = QueryCache::builder().build().await.unwrap();
+    let cache = crate::support::checked().build().await.unwrap();
     let gate = Gate::new(plain.clone());
     let db = cache.connect(gate.clone()).await.unwrap();
     let query = q("* FROM u WHERE id = 1", vec![]);

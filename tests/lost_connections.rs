@@ -29,7 +29,7 @@ impl Line {
         let plain = test.pool(2).await;
         plain.execute_unprepared(&schema(backend)).await.expect("the schema");
         let (proxy, url) = Proxy::of(&test.url()).await;
-        let cache = QueryCache::builder().build().await.expect("a cache");
+        let cache = crate::support::checked().build().await.expect("a cache");
         let db = cache.connect(connect(&url, 4).await).await.expect("a connection");
         Self { proxy, cache, db, plain, _test: test }
     }

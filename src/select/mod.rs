@@ -1,27 +1,60 @@
-//! `.cached(ttl)` on a select.
+//! `.cached(ttl)` on whatever SeaORM reads with.
 
+mod cursor;
+mod entity_loader;
+mod find_many;
+mod loader;
+mod many;
+mod options;
 mod paginate;
+mod raw;
+mod read;
+mod reader;
+mod selection;
 mod source;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, SelectStatement};
-use sea_orm::{
-    DbErr, EntityTrait, FromQueryResult, Iterable, ModelTrait, QueryResult, QueryTrait, Select,
-    SelectExt,
-};
+use sea_orm::EntityTrait;
 
-pub use paginate::{CachedPaginator, ItemsAndPages, PageStream};
+pub use cursor::CursorOf;
+pub use entity_loader::{CachedLoaderExt, LoaderOf};
+pub use loader::Models;
+pub use paginate::{CachedPaginator, ItemsAndPages, PageStream, Pages};
+pub use raw::RawOf;
+pub use reader::Reader;
+pub use selection::{Selection, Shaped};
 pub use source::CacheSource;
 
-use crate::fill::{Decode, Decoded, Mode, Options, Read};
-use crate::key::Family;
-use crate::value::heap_bytes;
+use options::{Decide, Mode, Options};
+use read::{Form, ReadThrough};
+use source::internal;
 
 /// Adds [`cached`](Self::cached) to SeaORM's selects.
+///
+/// | on | gives the methods |
+/// |---|---|
+/// | `Select<E>`, also from `find_by_id`, `find_related`, `find_linked` | `one`, `require_one`, `all`, `count`, `exists`, `paginate`, `cursor_by`, `from_raw_sql`, `into_model`, `into_partial_model`, `into_tuple`, `into_values`, `into_json` |
+/// | `SelectTwo` to `SelectSix`, `SelectTwoRequired` | `one`, `require_one`, `all`, `count`, `exists`, `paginate`; two and three: `cursor_by` |
+/// | `SelectTwoMany` to `SelectFourMany` (`find_with_related`, `consolidate`) | `all` |
+/// | `Selector<S>` (`into_model`, `into_tuple`, …) | `one`, `require_one`, `all`, `count`, `exists` |
+/// | `SelectorRaw` (`from_raw_sql`, `find_by_statement`) | `one`, `require_one`, `all`, `count`, `exists`, `paginate` |
+/// | `Cursor` | `before`, `after`, `first`, `last`, `asc`, `desc`, `all` |
+/// | `Vec<Model>`, `&[Model]` | `load_one`, `load_many`, `load_many_to_many`, `load_self`, … |
+/// | `Entity::load()` (through [`CachedLoaderExt`]) | `one`, `all`, `paginate` |
+///
+/// Every method that gives models has a twin that ends in `_shared` and hands out an `Arc`: a hit
+/// then copies a pointer.
+///
+/// # What a result must be able to
+///
+/// Models of entities are kept through their columns and need nothing. Anything else is kept
+/// through serde, so it needs `Serialize` and `DeserializeOwned`, and a field that serde skips is
+/// not kept by a store that holds bytes. Where an entity's model might be either, put `.cached`
+/// right behind the select (`find().cached(ttl).from_raw_sql(..)`): there the entity is known.
 pub trait CachedExt: Sized + sealed::Sealed {
-    /// What a cached select of this kind is.
+    /// What a cached read of this kind is.
     type Cached;
 
     /// Answers from the cache what was answered less than `ttl` ago and has not changed since.
@@ -50,47 +83,57 @@ pub trait CachedExt: Sized + sealed::Sealed {
     /// assert!(cakes.is_empty());
     /// # Ok(()) }
     /// ```
-    fn cached(self, ttl: Duration) -> Self::Cached;
+    fn cached(self, ttl: Duration) -> Self::Cached {
+        self.with_options(Options { ttl: Some(ttl), ..Options::default() })
+    }
 
     /// The same with the cache's default TTL.
-    fn cached_default(self) -> Self::Cached;
+    fn cached_default(self) -> Self::Cached {
+        self.with_options(Options::default())
+    }
+
+    #[doc(hidden)]
+    #[allow(private_interfaces)]
+    fn with_options(self, options: Options) -> Self::Cached;
 }
 
 mod sealed {
     pub trait Sealed {}
-    impl<E: sea_orm::EntityTrait> Sealed for sea_orm::Select<E> {}
 }
 
-impl<E: EntityTrait> CachedExt for Select<E> {
-    type Cached = CachedSelect<E>;
-
-    fn cached(self, ttl: Duration) -> CachedSelect<E> {
-        CachedSelect { select: self, options: Options { ttl: Some(ttl), ..Options::default() } }
-    }
-
-    fn cached_default(self) -> CachedSelect<E> {
-        CachedSelect { select: self, options: Options::default() }
-    }
+/// What can be read through a cache.
+pub trait Cacheable {
+    /// One of its results: what [`cache_if`](Cached::cache_if) and
+    /// [`ttl_with`](Cached::ttl_with) see.
+    type Item;
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { ttl: None, mode: Mode::Cached, tags: Vec::new(), scope: None }
-    }
-}
-
-/// A select whose result is cached. It has the methods of SeaORM's own [`Select`], with the same
-/// results.
+/// A read whose result is cached. It has the methods of SeaORM's own, with the same results.
 ///
 /// A caller that changes a returned model changes its own copy, never the entry.
-#[derive(Clone, Debug)]
+///
+/// "Not found" and empty lists are cached like any other result, and end with the insert that
+/// changes them; see [`skip_empty`](Self::skip_empty).
+#[derive(Debug)]
 #[must_use]
-pub struct CachedSelect<E: EntityTrait> {
-    select: Select<E>,
+pub struct Cached<Q: Cacheable> {
+    query: Q,
     options: Options,
+    decide: Decide<Q::Item>,
 }
 
-impl<E: EntityTrait> CachedSelect<E> {
+impl<Q: Cacheable + Clone> Clone for Cached<Q> {
+    fn clone(&self) -> Self {
+        let Self { query, options, decide } = self;
+        Self { query: query.clone(), options: options.clone(), decide: decide.clone() }
+    }
+}
+
+impl<Q: Cacheable> Cached<Q> {
+    fn new(query: Q, options: Options) -> Self {
+        Self { query, options, decide: Decide::default() }
+    }
+
     /// How long the result may be used at most.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
@@ -122,127 +165,74 @@ impl<E: EntityTrait> CachedSelect<E> {
         self.options.scope = Some(name.into());
         self
     }
-}
 
-impl<E> CachedSelect<E>
-where
-    E: EntityTrait,
-    E::Model: Clone + Send + Sync + 'static,
-{
-    /// The first model, or `None` if there is none.
-    ///
-    /// # Errors
-    ///
-    /// The database's; the cache adds none.
-    pub async fn one<D: CacheSource>(mut self, db: &D) -> Result<Option<E::Model>, DbErr> {
-        QueryTrait::query(&mut self.select).limit(1);
-        let decode = |rows: &[QueryResult]| -> Result<Decoded<Option<E::Model>>, DbErr> {
-            let Decoded { mut value, heap_bytes } = models::<E>(rows)?;
-            Ok(Decoded { value: value.pop(), heap_bytes })
-        };
-        let query = self.select.as_query();
-        fetch::<E, _, _, _>(db, Family::Model, query, &self.options, decode).await.map(owned)
+    /// Does not store "not found" or an empty list.
+    pub fn skip_empty(mut self) -> Self {
+        self.options.skip_empty = true;
+        self
     }
 
-    /// The first model.
+    /// Stores only the results of which this is true. It sees the list, or one item or none;
+    /// numbers are stored without asking. A select that is made into another afterwards
+    /// (`into_model`, `cursor_by`, …) has other items, and stores nothing.
     ///
-    /// # Errors
+    /// ```
+    /// # mod cake {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #     #[sea_orm(table_name = "cake")]
+    /// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub draft: bool }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// use std::time::Duration;
+    /// use sea_orm::EntityTrait;
+    /// use sea_orm_cache::prelude::*;
     ///
-    /// [`DbErr::RecordNotFound`] if there is none, or the database's.
-    pub async fn require_one<D: CacheSource>(self, db: &D) -> Result<E::Model, DbErr> {
-        let missing = || DbErr::RecordNotFound("None of the models match the query".to_owned());
-        self.one(db).await?.ok_or_else(missing)
+    /// let cakes = cake::Entity::find()
+    ///     .cached(Duration::from_secs(60))
+    ///     .cache_if(|cakes| cakes.iter().all(|cake| !cake.draft));
+    /// ```
+    pub fn cache_if(mut self, keep: impl Fn(&[Q::Item]) -> bool + Send + Sync + 'static) -> Self {
+        self.decide.keep = Some(Arc::new(keep));
+        self
     }
 
-    /// All models.
+    /// Takes the TTL from the result, instead of the one that was given; see
+    /// [`cache_if`](Self::cache_if). Zero stores nothing.
     ///
-    /// # Errors
+    /// ```
+    /// # mod cake {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #     #[sea_orm(table_name = "cake")]
+    /// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32 }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// use std::time::Duration;
+    /// use sea_orm::EntityTrait;
+    /// use sea_orm_cache::prelude::*;
     ///
-    /// The database's; the cache adds none.
-    pub async fn all<D: CacheSource>(self, db: &D) -> Result<Vec<E::Model>, DbErr> {
-        self.all_shared(db).await.map(owned)
+    /// let cakes = cake::Entity::find()
+    ///     .cached_default()
+    ///     .ttl_with(|cakes| Duration::from_secs(if cakes.is_empty() { 5 } else { 600 }));
+    /// ```
+    pub fn ttl_with(
+        mut self,
+        ttl: impl Fn(&[Q::Item]) -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        self.decide.ttl = Some(Arc::new(ttl));
+        self
     }
 
-    /// All models, shared with the cache: a hit copies a pointer.
-    ///
-    /// # Errors
-    ///
-    /// The database's; the cache adds none.
-    pub async fn all_shared<D: CacheSource>(self, db: &D) -> Result<Arc<Vec<E::Model>>, DbErr> {
-        let query = self.select.as_query();
-        fetch::<E, _, _, _>(db, Family::List, query, &self.options, models::<E>).await
+    /// The same read of something else, with the same options.
+    fn of<P: Cacheable>(self, query: impl FnOnce(Q) -> P) -> Cached<P> {
+        let decide = self.decide.of_others();
+        Cached { query: query(self.query), options: self.options, decide }
     }
-
-    /// How many rows the query has, its own limit and offset included.
-    ///
-    /// # Errors
-    ///
-    /// The database's; the cache adds none.
-    pub async fn count<D: CacheSource>(self, db: &D) -> Result<u64, DbErr> {
-        let query = count_of(self.select.as_query().clone().clear_order_by().to_owned());
-        fetch::<E, _, _, _>(db, Family::Count, &query, &self.options, number).await.map(|n| *n)
-    }
-
-    /// Whether the query has any row, whatever its limit and offset.
-    ///
-    /// # Errors
-    ///
-    /// The database's; the cache adds none.
-    pub async fn exists<D: CacheSource>(self, db: &D) -> Result<bool, DbErr> {
-        let query = self.select.exists_query().limit(1).to_owned();
-        let decode = |rows: &[QueryResult]| -> Result<Decoded<bool>, DbErr> {
-            Ok(Decoded { value: !rows.is_empty(), heap_bytes: 0 })
-        };
-        fetch::<E, _, _, _>(db, Family::Count, &query, &self.options, decode)
-            .await
-            .map(|found| *found)
-    }
-
-    /// Pages of `page_size` rows, each cached by itself.
-    ///
-    /// # Panics
-    ///
-    /// If `page_size` is 0, as SeaORM's own.
-    pub fn paginate<D: CacheSource>(self, db: &D, page_size: u64) -> CachedPaginator<'_, D, E> {
-        CachedPaginator::new(db, self.select.into_query(), self.options, page_size)
-    }
-}
-
-/// `SELECT COUNT(*) FROM (query)`, as SeaORM writes it.
-fn count_of(query: SelectStatement) -> SelectStatement {
-    SelectStatement::new()
-        .expr(Expr::cust("COUNT(*) AS num_items"))
-        .from_subquery(query, "sub_query")
-        .to_owned()
-}
-
-async fn fetch<E, D, T, F>(
-    db: &D,
-    family: Family,
-    query: &SelectStatement,
-    options: &Options,
-    decode: F,
-) -> Result<Arc<T>, DbErr>
-where
-    E: EntityTrait,
-    D: CacheSource,
-    T: std::any::Any + Send + Sync,
-    F: Decode<T>,
-{
-    let entity = E::default();
-    let read = Read {
-        database: db.database(),
-        conn: db.conn(),
-        nearest: &|tables| db.nearest(tables),
-        in_transaction: &|| db.in_transaction(),
-        may_load: D::MAY_LOAD,
-        scope: db.scope_name(),
-        family,
-        table: entity.table_name(),
-        query,
-        options,
-    };
-    read.fetch(decode).await
 }
 
 /// The caller's own copy.
@@ -250,21 +240,6 @@ fn owned<T: Clone>(shared: Arc<T>) -> T {
     Arc::try_unwrap(shared).unwrap_or_else(|shared| (*shared).clone())
 }
 
-fn models<E: EntityTrait>(rows: &[QueryResult]) -> Result<Decoded<Vec<E::Model>>, DbErr> {
-    let mut heap = rows.len() * size_of::<E::Model>();
-    let mut value = Vec::with_capacity(rows.len());
-    for row in rows {
-        let model = E::Model::from_query_result(row, "")?;
-        heap += E::Column::iter().map(|column| heap_bytes(&model.get(column))).sum::<usize>();
-        value.push(model);
-    }
-    Ok(Decoded { value, heap_bytes: heap })
-}
-
-fn number(rows: &[QueryResult]) -> Result<Decoded<u64>, DbErr> {
-    let count = match rows.first() {
-        Some(row) => row.try_get_by_index::<i64>(0)?,
-        None => 0,
-    };
-    Ok(Decoded { value: count.unsigned_abs(), heap_bytes: 0 })
+fn table_of<E: EntityTrait>() -> &'static str {
+    E::default().table_name()
 }

@@ -1,34 +1,50 @@
 //! Pages of a cached select.
 
-use std::marker::PhantomData;
 use std::pin::Pin;
 
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
-use sea_orm::sea_query::SelectStatement;
-use sea_orm::{DbErr, EntityTrait};
+use sea_orm::DbErr;
 
-use super::{CacheSource, count_of, fetch, models, number, owned};
-use crate::fill::Options;
-use crate::key::Family;
+use super::CacheSource;
 
-/// The pages of a cached select; see [`CachedSelect::paginate`](crate::CachedSelect::paginate).
-/// Its methods are those of SeaORM's own paginator.
+/// What has pages.
+pub trait Pages: Send + Sync {
+    #[doc(hidden)]
+    type Item: Send;
+
+    #[doc(hidden)]
+    fn page<D: CacheSource>(
+        &self,
+        db: &D,
+        page_size: u64,
+        page: u64,
+    ) -> impl Future<Output = Result<Vec<Self::Item>, DbErr>> + Send;
+
+    /// Without the select's own limit and offset.
+    #[doc(hidden)]
+    fn total<D: CacheSource>(
+        &self,
+        db: &D,
+        page_size: u64,
+    ) -> impl Future<Output = Result<u64, DbErr>> + Send;
+}
+
+/// The pages of a cached select; see [`Cached::paginate`](crate::Cached::paginate). Its methods
+/// are those of SeaORM's own paginator.
 ///
 /// Pages are separate entries, so two of them may be from different moments. Give the select an
 /// ORDER BY.
 #[derive(Debug)]
-pub struct CachedPaginator<'db, D, E> {
+pub struct CachedPaginator<'db, D, P> {
     db: &'db D,
-    query: SelectStatement,
-    options: Options,
+    select: P,
     page: u64,
     page_size: u64,
-    entity: PhantomData<fn() -> E>,
 }
 
 /// Pages as a stream; see [`CachedPaginator::into_stream`].
-pub type PageStream<'db, M> = Pin<Box<dyn Stream<Item = Result<Vec<M>, DbErr>> + Send + 'db>>;
+pub type PageStream<'db, I> = Pin<Box<dyn Stream<Item = Result<Vec<I>, DbErr>> + Send + 'db>>;
 
 /// How many rows and pages a select has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +55,14 @@ pub struct ItemsAndPages {
     pub number_of_pages: u64,
 }
 
-impl<'db, D, E> CachedPaginator<'db, D, E>
+impl<'db, D, P> CachedPaginator<'db, D, P>
 where
     D: CacheSource,
-    E: EntityTrait,
-    E::Model: Clone + Send + Sync + 'static,
+    P: Pages,
 {
-    pub(super) fn new(
-        db: &'db D,
-        query: SelectStatement,
-        options: Options,
-        page_size: u64,
-    ) -> Self {
+    pub(super) fn new(db: &'db D, select: P, page_size: u64) -> Self {
         assert!(page_size != 0, "page_size should not be zero");
-        Self { db, query, options, page: 0, page_size, entity: PhantomData }
+        Self { db, select, page: 0, page_size }
     }
 
     /// The rows of one page, counted from 0; empty beyond the last one.
@@ -60,12 +70,10 @@ where
     /// # Errors
     ///
     /// The database's; the cache adds none.
-    pub async fn fetch_page(&self, page: u64) -> Result<Vec<E::Model>, DbErr> {
-        let mut query = self.query.clone();
-        query.limit(self.page_size).offset(self.page_size.saturating_mul(page));
-        fetch::<E, _, _, _>(self.db, Family::Page, &query, &self.options, models::<E>)
-            .await
-            .map(owned)
+    pub async fn fetch_page(&self, page: u64) -> Result<Vec<P::Item>, DbErr> {
+        // Beyond this, SeaORM's multiplication overflows, and no table has as many rows.
+        let page = page.min(u64::MAX / self.page_size);
+        self.select.page(self.db, self.page_size, page).await
     }
 
     /// The rows of the current page.
@@ -73,7 +81,7 @@ where
     /// # Errors
     ///
     /// The database's; the cache adds none.
-    pub async fn fetch(&self) -> Result<Vec<E::Model>, DbErr> {
+    pub async fn fetch(&self) -> Result<Vec<P::Item>, DbErr> {
         self.fetch_page(self.page).await
     }
 
@@ -83,11 +91,7 @@ where
     ///
     /// The database's; the cache adds none.
     pub async fn num_items(&self) -> Result<u64, DbErr> {
-        let mut query = self.query.clone();
-        let query = count_of(query.reset_limit().reset_offset().clear_order_by().to_owned());
-        fetch::<E, _, _, _>(self.db, Family::Count, &query, &self.options, number)
-            .await
-            .map(|count| *count)
+        self.select.total(self.db, self.page_size).await
     }
 
     /// How many pages the select has.
@@ -130,16 +134,16 @@ where
     /// # Errors
     ///
     /// The database's; the cache adds none.
-    pub async fn fetch_and_next(&mut self) -> Result<Option<Vec<E::Model>>, DbErr> {
+    pub async fn fetch_and_next(&mut self) -> Result<Option<Vec<P::Item>>, DbErr> {
         let rows = self.fetch().await?;
         self.next();
         Ok((!rows.is_empty()).then_some(rows))
     }
 
     /// The pages from the current one on, as a stream.
-    pub fn into_stream(self) -> PageStream<'db, E::Model>
+    pub fn into_stream(self) -> PageStream<'db, P::Item>
     where
-        E: 'db,
+        P: 'db,
     {
         Box::pin(try_unfold(self, |mut pages| async move {
             Ok(pages.fetch_and_next().await?.map(|rows| (rows, pages)))

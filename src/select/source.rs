@@ -14,14 +14,14 @@ use crate::transaction::CachedTransaction;
 /// the database and stores nothing, since it may see what nobody else does.
 ///
 /// A plain connection is none: its writes would not be seen.
-pub trait CacheSource: Sync + internal::Source {}
+pub trait CacheSource: internal::Source {}
 
-impl<S: internal::Source + Sync> CacheSource for S {}
+impl<S: internal::Source> CacheSource for S {}
 
 pub(crate) mod internal {
     use super::*;
 
-    pub trait Source {
+    pub trait Source: ConnectionTrait {
         #[doc(hidden)]
         type Conn: ConnectionTrait;
         /// It holds no connection while it waits for another.

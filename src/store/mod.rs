@@ -2,7 +2,7 @@
 
 mod memory;
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 pub(crate) use memory::{ENTRY_OVERHEAD, Memory};
@@ -14,6 +14,8 @@ use crate::versions::Stamps;
 /// One cached result.
 pub(crate) struct Entry {
     pub(crate) key: Key,
+    /// The codec of the result, which says more about how rows became a value than its type does.
+    pub(crate) kind: TypeId,
     /// The typed value itself, behind its own `Arc`: a hit clones the pointer.
     pub(crate) value: Arc<dyn Any + Send + Sync>,
     pub(crate) stamps: Stamps,

@@ -83,7 +83,7 @@ impl Arena {
         for sql in &schema.statements {
             plain.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
         }
-        let cache = QueryCache::builder().capture(capture).max_bytes(8 << 20).build().await;
+        let cache = crate::support::checked().capture(capture).max_bytes(8 << 20).build().await;
         let cache = cache.expect("a cache");
         if schema.declared {
             cache

@@ -26,7 +26,7 @@ impl Stage {
         let plain = test.pool(4).await;
         plain.execute_unprepared(&schema(backend)).await.expect("the schema");
         let gate = Gate::new(plain.clone());
-        let cache = QueryCache::builder().build().await.expect("a cache");
+        let cache = crate::support::checked().build().await.expect("a cache");
         let db = cache.connect(gate.clone()).await.expect("a connection");
         Self { backend, _db: test, gate, db, cache, plain }
     }

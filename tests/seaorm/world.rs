@@ -7,10 +7,10 @@ use std::sync::Mutex;
 
 use sea_orm::sea_query::{FromValueTuple, ValueTuple};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, Iterable, ModelTrait,
-    PaginatorTrait, PrimaryKeyToColumn, PrimaryKeyTrait, QueryOrder, Schema, Select, StreamTrait,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Iterable, ModelTrait, PaginatorTrait,
+    PrimaryKeyToColumn, PrimaryKeyTrait, QueryOrder, Schema, Select, StreamTrait, TransactionTrait,
 };
+use sea_orm_cache::StorableEntity;
 use sea_orm_cache::prelude::*;
 
 use crate::support::TTL;
@@ -22,9 +22,9 @@ pub trait Db: ConnectionTrait + TransactionTrait + StreamTrait {}
 impl<C: ConnectionTrait + TransactionTrait + StreamTrait> Db for C {}
 
 /// An entity whose reads can be compared.
-pub trait Watched: EntityTrait<Model: PartialEq + Sync + 'static> {}
+pub trait Watched: StorableEntity<Model: PartialEq> {}
 
-impl<E: EntityTrait<Model: PartialEq + Sync + 'static>> Watched for E {}
+impl<E: StorableEntity<Model: PartialEq>> Watched for E {}
 
 type Pending<'w> = Pin<Box<dyn Future<Output = ()> + Send + 'w>>;
 type Check = Box<dyn for<'w> Fn(&'w World) -> Pending<'w> + Send + Sync>;
@@ -102,7 +102,7 @@ impl World {
         let Tables { backend, sql, checks } = tables;
         let database = TestDb::new(backend).await;
         let plain = create(&database, &sql).await;
-        let cache = QueryCache::builder().build().await.expect("a cache");
+        let cache = crate::support::checked().build().await.expect("a cache");
         let wrapped = database.pool(4).await;
         let db = cache.connect(wrapped).await.expect("a wrapped connection");
         let seen = Mutex::default();

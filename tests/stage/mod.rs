@@ -21,7 +21,8 @@ impl Stage {
         let plain = test.pool(4).await;
         plain.execute_unprepared(schema).await.unwrap_or_else(|e| panic!("{schema}: {e}"));
         let log = Log::default();
-        let cache = QueryCache::builder().observer(log.observer()).build().await.expect("a cache");
+        let cache =
+            crate::support::checked().observer(log.observer()).build().await.expect("a cache");
         let db = cache.connect(plain.clone()).await.expect("a connection");
         Self { test, plain, cache, db, log }
     }

@@ -12,7 +12,7 @@ use servers::Backend;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use sea_orm_cache::prelude::*;
-use sea_orm_cache::{Capture, Event, ManualClock};
+use sea_orm_cache::{Capture, Event, ManualClock, QueryCacheBuilder, Reason};
 
 pub const TTL: Duration = Duration::from_secs(60);
 
@@ -50,7 +50,21 @@ impl Log {
 
     pub fn observer(&self) -> impl Fn(&Event<'_>) + Send + Sync + 'static {
         let lines = self.0.clone();
-        move |event: &Event<'_>| lines.lock().expect("the log").push(event.to_string())
+        move |event: &Event<'_>| {
+            codec_works(event);
+            lines.lock().expect("the log").push(event.to_string());
+        }
+    }
+}
+
+/// A cache whose every result goes through the codec and comes back the same.
+pub fn checked() -> QueryCacheBuilder {
+    QueryCache::builder().check_codec(true).observer(codec_works)
+}
+
+fn codec_works(event: &Event<'_>) {
+    if let Event::FillRefused { reason: Reason::Unencodable(why), .. } = event {
+        panic!("{why}: {event}");
     }
 }
 
@@ -119,9 +133,10 @@ impl Shop {
         let plain = file.pool(4).await;
         plain.execute_unprepared(SCHEMA).await.expect("the schema");
         let (clock, log) = (Arc::new(ManualClock::default()), Log::default());
-        let cache = QueryCache::builder()
+        let cache = checked()
             .capture(capture)
             .clock(clock.clone())
+            .ttl_jitter(0.0)
             .observer(log.observer())
             .build()
             .await

@@ -1,0 +1,154 @@
+//! What stands around a value's bytes in a store, so that anything else is known as such.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | `sORC` |
+//! | 1 | version of this format |
+//! | 1 | compression of the body: 0 none, 1 LZ4, 2 Zstandard |
+//! | 8 | fingerprint of the value's type, little-endian like all that follow |
+//! | 4 | length of the body before compression |
+//! | 4 | CRC-32 of all that stands before, and of the body as it is stored |
+//! | … | the body |
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Codec, Fingerprint, Input, Unencodable};
+use crate::event::Reason;
+
+const MAGIC: [u8; 4] = *b"sORC";
+const VERSION: u8 = 1;
+const HEAD: usize = 22;
+
+/// How values are packed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packing {
+    pub(crate) compression: Compression,
+    /// Bodies shorter than this, in bytes, are not compressed.
+    pub(crate) compress_from: usize,
+    /// Larger bodies are neither written nor read, in bytes before compression.
+    pub(crate) max_bytes: usize,
+}
+
+/// How the bytes of large results are compressed, in stores that hold bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// LZ4: fast, some 2:1 on rows.
+    #[cfg(feature = "lz4")]
+    Lz4,
+    /// Zstandard at its level 3: slower than LZ4, and smaller.
+    #[cfg(feature = "zstd")]
+    Zstd,
+}
+
+const PLAIN: u8 = 0;
+#[cfg(feature = "lz4")]
+const LZ4: u8 = 1;
+#[cfg(feature = "zstd")]
+const ZSTD: u8 = 2;
+
+/// A value's bytes for a store.
+///
+/// # Errors
+///
+/// [`Reason::TooLarge`] above the limit, [`Reason::Unencodable`] if the value has no bytes.
+pub(crate) fn seal<K: Codec>(value: &K::Value, packing: &Packing) -> Result<Vec<u8>, Reason> {
+    let mut body = Vec::with_capacity(256);
+    K::encode(value, &mut body).map_err(|Unencodable(why)| Reason::Unencodable(why))?;
+    let too_large = Reason::TooLarge { bytes: body.len() };
+    let Some(len) = u32::try_from(body.len()).ok().filter(|_| body.len() <= packing.max_bytes)
+    else {
+        return Err(too_large);
+    };
+    let (method, body) = compressed(body, packing);
+    let mut out = Vec::with_capacity(HEAD + body.len());
+    out.extend(MAGIC);
+    out.extend([VERSION, method]);
+    out.extend(fingerprint::<K>().to_le_bytes());
+    out.extend(len.to_le_bytes());
+    out.extend(checksum(&out, &body).to_le_bytes());
+    out.extend_from_slice(&body);
+    Ok(out)
+}
+
+/// The value in a store's bytes; `None` for anything that [`seal`] did not write for this type.
+/// Takes no more memory than the limit allows, and does not panic.
+pub(crate) fn open<K: Codec>(bytes: &[u8], packing: &Packing) -> Option<K::Value> {
+    let (head, stored) = bytes.split_at_checked(HEAD)?;
+    let mut input = Input(head);
+    if input.array()? != MAGIC || input.byte()? != VERSION {
+        return None;
+    }
+    let method = input.byte()?;
+    let of_type = u64::from_le_bytes(input.array()?);
+    let len = u32::from_le_bytes(input.array()?) as usize;
+    let sum = u32::from_le_bytes(input.array()?);
+    let intact = sum == checksum(&head[..HEAD - 4], stored);
+    if !intact || of_type != fingerprint::<K>() || len > packing.max_bytes {
+        return None;
+    }
+    let unpacked;
+    let body = match method {
+        PLAIN => stored,
+        _ => {
+            unpacked = decompressed(method, stored, len)?;
+            &unpacked[..]
+        }
+    };
+    if body.len() != len {
+        return None;
+    }
+    let decode = || {
+        let mut input = Input(body);
+        let value = K::decode(&mut input)?;
+        (input.left() == 0).then_some(value)
+    };
+    // A user's own conversion may panic on a value that it never wrote.
+    catch_unwind(AssertUnwindSafe(decode)).ok()?
+}
+
+fn fingerprint<K: Codec>() -> u64 {
+    let mut fingerprint = Fingerprint::new();
+    K::fingerprint(&mut fingerprint);
+    fingerprint.finish()
+}
+
+fn checksum(head: &[u8], body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(head);
+    hasher.update(body);
+    hasher.finalize()
+}
+
+/// The body, compressed if that makes it shorter.
+fn compressed(body: Vec<u8>, packing: &Packing) -> (u8, Vec<u8>) {
+    if body.len() < packing.compress_from {
+        return (PLAIN, body);
+    }
+    let (method, shorter) = match packing.compression {
+        Compression::None => return (PLAIN, body),
+        #[cfg(feature = "lz4")]
+        Compression::Lz4 => (LZ4, Some(lz4_flex::block::compress(&body))),
+        #[cfg(feature = "zstd")]
+        Compression::Zstd => (ZSTD, zstd::bulk::compress(&body, 3).ok()),
+    };
+    match shorter {
+        Some(shorter) if shorter.len() < body.len() => (method, shorter),
+        _ => (PLAIN, body),
+    }
+}
+
+/// Exactly `len` bytes, or nothing: a bomb ends where its announced length does.
+#[cfg_attr(not(any(feature = "lz4", feature = "zstd")), expect(unused_variables))]
+fn decompressed(method: u8, stored: &[u8], len: usize) -> Option<Vec<u8>> {
+    match method {
+        #[cfg(feature = "lz4")]
+        LZ4 => lz4_flex::block::decompress(stored, len).ok(),
+        #[cfg(feature = "zstd")]
+        ZSTD => zstd::bulk::decompress(stored, len).ok(),
+        _ => None,
+    }
+}

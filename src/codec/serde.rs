@@ -1,0 +1,76 @@
+//! Any type through its own serde, as MessagePack with field names: that keeps `flatten`,
+//! `default`, untagged enums and everything else that needs to see what it reads.
+
+use std::any::type_name;
+use std::io;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::input::put_bytes;
+use super::{Codec, Fingerprint, Input, Unencodable};
+
+/// A type that serde can write and read.
+#[derive(Debug)]
+pub struct Serde<T>(PhantomData<fn() -> T>);
+
+impl<T> Codec for Serde<T>
+where
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    type Value = T;
+
+    #[allow(private_interfaces)]
+    fn fingerprint(into: &mut Fingerprint) {
+        into.text("serde");
+        into.text(type_name::<T>());
+    }
+
+    fn encode(value: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+        put_bytes(out, &write(value, Vec::new())?);
+        Ok(())
+    }
+
+    #[allow(private_interfaces)]
+    fn decode(input: &mut Input<'_>) -> Option<T> {
+        let mut rest = input.bytes()?;
+        let mut reader = rmp_serde::Deserializer::new(&mut rest).with_human_readable();
+        let value = T::deserialize(&mut reader).ok()?;
+        // Bytes that nobody asked for belong to another type.
+        rest.is_empty().then_some(value)
+    }
+
+    /// Its encoded size: near enough for a budget.
+    fn heap_bytes(value: &T) -> usize {
+        // A value that serde refuses is refused again, with the reason, where it is to be stored.
+        write(value, Counter(0)).map_or(0, |counter| counter.0)
+    }
+
+    /// Maps may come back in another order.
+    fn same(a: &T, b: &T) -> bool {
+        write(a, Counter(0)).map(|a| a.0) == write(b, Counter(0)).map(|b| b.0)
+    }
+}
+
+/// Some types write text where people may read it and bytes elsewhere, but behind `flatten` serde
+/// always reads as for people.
+fn write<T: Serialize, W: io::Write>(value: &T, out: W) -> Result<W, Unencodable> {
+    let mut writer = rmp_serde::Serializer::new(out).with_struct_map().with_human_readable();
+    value.serialize(&mut writer).map_err(|error| Unencodable(error.to_string()))?;
+    Ok(writer.into_inner())
+}
+
+/// Counts bytes and keeps none.
+struct Counter(usize);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! The loader of `#[sea_orm::model]` entities: `Entity::load().with(..)`.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::compound::EntityLoaderTrait;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::paginate::Pages;
+use super::{
+    CacheSource, Cacheable, Cached, CachedPaginator, Form, Options, ReadThrough, owned, table_of,
+};
+use crate::codec::{Listed, Maybe, Serde};
+use crate::key::Family;
+
+/// An entity loader; see [`CachedLoaderExt`].
+pub struct LoaderOf<L, E> {
+    loader: L,
+    entity: PhantomData<fn() -> E>,
+}
+
+impl<L: Clone, E> Clone for LoaderOf<L, E> {
+    fn clone(&self) -> Self {
+        Self { loader: self.loader.clone(), entity: PhantomData }
+    }
+}
+
+impl<L: fmt::Debug, E> fmt::Debug for LoaderOf<L, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LoaderOf").field(&self.loader).finish()
+    }
+}
+
+impl<L: EntityLoaderTrait<E>, E: EntityTrait> Cacheable for LoaderOf<L, E> {
+    type Item = L::ModelEx;
+}
+
+/// Adds [`cached`](Self::cached) to the loaders of `#[sea_orm::model]` entities, behind their last
+/// `with`.
+///
+/// The models and all that was loaded with them are one entry, which depends on every statement
+/// that it took. They are kept through serde, since their relations are no columns: so the model
+/// derives `Serialize` and `Deserialize`, for instance
+/// `#[sea_orm(model_ex_attrs(derive(Serialize, Deserialize)))]` for the loaded one alone.
+pub trait CachedLoaderExt<E: EntityTrait>: EntityLoaderTrait<E> + Sized {
+    /// Answers from the cache what was answered less than `ttl` ago and has not changed since.
+    fn cached(self, ttl: Duration) -> Cached<LoaderOf<Self, E>>;
+
+    /// The same with the cache's default TTL.
+    fn cached_default(self) -> Cached<LoaderOf<Self, E>>;
+}
+
+impl<L: EntityLoaderTrait<E>, E: EntityTrait> CachedLoaderExt<E> for L {
+    fn cached(self, ttl: Duration) -> Cached<LoaderOf<Self, E>> {
+        CachedLoaderExt::cached_default(self).ttl(ttl)
+    }
+
+    fn cached_default(self) -> Cached<LoaderOf<Self, E>> {
+        Cached::new(LoaderOf { loader: self, entity: PhantomData }, Options::default())
+    }
+}
+
+impl<L, E> Cached<LoaderOf<L, E>>
+where
+    E: EntityTrait,
+    L: EntityLoaderTrait<E> + QueryFilter<QueryStatement = SelectStatement>,
+    L: fmt::Debug + Send + Sync + 'static,
+    L::ModelEx: Serialize + DeserializeOwned + Sync + 'static,
+{
+    /// The first model, or `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The database's; the cache adds none.
+    pub async fn one<D: CacheSource>(self, db: &D) -> Result<Option<L::ModelEx>, DbErr> {
+        self.one_shared(db).await.map(owned)
+    }
+
+    /// The first model, shared with the cache: a hit copies a pointer.
+    ///
+    /// # Errors
+    ///
+    /// The database's; the cache adds none.
+    pub async fn one_shared<D: CacheSource>(
+        self,
+        db: &D,
+    ) -> Result<Arc<Option<L::ModelEx>>, DbErr> {
+        let Self { query: LoaderOf { mut loader, .. }, options, decide } = self;
+        QueryFilter::query(&mut loader).limit(1);
+        let form = form::<E>(Family::Model, &loader, "");
+        let read =
+            ReadThrough::<D, Maybe<Serde<L::ModelEx>>>::new(db, form, &options, Some(&decide));
+        let statement = read.get_database_backend().build(QueryFilter::query(&mut loader));
+        if let Some(found) = read.seek(&statement).await {
+            return Ok(found);
+        }
+        let answer = loader.fetch(&read, 0, 0).await;
+        read.keep(answer.map(|models| models.into_iter().next()))
+    }
+
+    /// All models.
+    ///
+    /// # Errors
+    ///
+    /// The database's; the cache adds none.
+    pub async fn all<D: CacheSource>(self, db: &D) -> Result<Vec<L::ModelEx>, DbErr> {
+        self.all_shared(db).await.map(owned)
+    }
+
+    /// All models, shared with the cache: a hit copies a pointer.
+    ///
+    /// # Errors
+    ///
+    /// The database's; the cache adds none.
+    pub async fn all_shared<D: CacheSource>(self, db: &D) -> Result<Arc<Vec<L::ModelEx>>, DbErr> {
+        // SeaORM's loader takes a page size of 0 for "no pages".
+        self.fetch(db, Family::List, 0, 0).await
+    }
+
+    /// Pages of `page_size` models, each cached by itself.
+    ///
+    /// # Panics
+    ///
+    /// If `page_size` is 0.
+    pub fn paginate<D: CacheSource>(self, db: &D, page_size: u64) -> CachedPaginator<'_, D, Self> {
+        CachedPaginator::new(db, self, page_size)
+    }
+
+    async fn fetch<D: CacheSource>(
+        &self,
+        db: &D,
+        family: Family,
+        page_size: u64,
+        page: u64,
+    ) -> Result<Arc<Vec<L::ModelEx>>, DbErr> {
+        let mut loader = self.query.loader.clone();
+        let form = form::<E>(family, &loader, &format!("{page} of {page_size}"));
+        let read = ReadThrough::<D, Listed<Serde<L::ModelEx>>>::new(
+            db,
+            form,
+            &self.options,
+            Some(&self.decide),
+        );
+        let statement = read.get_database_backend().build(QueryFilter::query(&mut loader));
+        if let Some(found) = read.seek(&statement).await {
+            return Ok(found);
+        }
+        let answer = loader.fetch(&read, page, page_size).await;
+        read.keep(answer)
+    }
+}
+
+impl<L, E> Pages for Cached<LoaderOf<L, E>>
+where
+    E: EntityTrait,
+    L: EntityLoaderTrait<E> + QueryFilter<QueryStatement = SelectStatement>,
+    L: fmt::Debug + Send + Sync + 'static,
+    L::ModelEx: Serialize + DeserializeOwned + Sync + 'static,
+{
+    type Item = L::ModelEx;
+
+    async fn page<D: CacheSource>(
+        &self,
+        db: &D,
+        page_size: u64,
+        page: u64,
+    ) -> Result<Vec<L::ModelEx>, DbErr> {
+        self.fetch(db, Family::Page, page_size, page).await.map(owned)
+    }
+
+    async fn total<D: CacheSource>(&self, db: &D, page_size: u64) -> Result<u64, DbErr> {
+        let form =
+            Form { family: Family::Count, table: Some(table_of::<E>()), words: String::new() };
+        let read = ReadThrough::<D, Serde<u64>>::new(db, form, &self.options, None);
+        let answer = self.query.loader.clone().num_items(&read, page_size).await;
+        read.keep(answer).map(|count| *count)
+    }
+}
+
+/// A loader's debug form says what is loaded with the models; what they are is in its select.
+fn form<E: EntityTrait>(family: Family, loader: &impl fmt::Debug, words: &str) -> Form {
+    Form { family, table: Some(table_of::<E>()), words: format!("{loader:?} {words}") }
+}

@@ -1,0 +1,483 @@
+//! A connection for SeaORM's own read methods that answers from the cache.
+//!
+//! SeaORM turns a select into SQL, sends it to a connection and makes models of the rows. We hand
+//! it this connection: so the SQL, the shaping of rows and every method's little rules stay
+//! SeaORM's own, and a cached read can't differ from an uncached one.
+//!
+//! Rows can't be made from a stored value, but the value is all that the caller wants. So on a hit
+//! the statement is answered with an error, which makes SeaORM return at once, and
+//! [`keep`](ReadThrough::keep) gives the entry's value instead.
+
+use std::any::{TypeId, type_name};
+use std::sync::Arc;
+
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder, Value,
+};
+
+use super::internal::Source;
+use super::options::{Decide, Mode, Options};
+use crate::cache::Engine;
+use crate::call::{Answer, Call, OwnedCall, Want};
+use crate::codec::{Results, open, seal};
+use crate::depend::Plan;
+use crate::event::{Event, Reason};
+use crate::fault::{Fault, broken};
+use crate::fill::{Fill, user_tags};
+use crate::flight::{Leader, Role, landed};
+use crate::key::{Digest, Family, Key};
+use crate::sql::facts::{Analysis, ReadFacts};
+use crate::stats::{Counters, count};
+use crate::store::{ENTRY_OVERHEAD, Entry};
+use crate::sync::{Mutex, lock};
+
+/// How often a task waits for another's load before it asks the database itself.
+const JOINS: usize = 3;
+
+/// One cached read; see the module.
+pub(crate) struct ReadThrough<'r, D, R: Results> {
+    db: &'r D,
+    form: Form,
+    options: &'r Options,
+    decide: Option<&'r Decide<R::Item>>,
+    progress: Mutex<Progress<'r, R::Value>>,
+}
+
+/// What is read, beside the SQL.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Form {
+    pub(crate) family: Family,
+    /// The entity's table, where one is known.
+    pub(crate) table: Option<&'static str>,
+    /// What else makes the result: two reads of the same type with the same SQL and the same
+    /// words have the same result.
+    pub(crate) words: String,
+}
+
+enum Progress<'r, V> {
+    /// Nothing was asked yet.
+    Waiting,
+    /// An entry answers.
+    Found(Arc<V>),
+    /// The database answers, and nothing is stored.
+    Bypassing,
+    Filling(Box<Filling<'r>>),
+}
+
+struct Filling<'r> {
+    fill: Fill,
+    key: Key,
+    counters: Arc<Counters>,
+    /// Ours to land, if others may wait for it.
+    leader: Option<Leader<'r>>,
+    /// The key says everything; otherwise it is the first statement that says it.
+    keyed: bool,
+    statements: usize,
+    refusal: Option<Reason>,
+}
+
+impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
+    pub(crate) fn new(
+        db: &'r D,
+        form: Form,
+        options: &'r Options,
+        decide: Option<&'r Decide<R::Item>>,
+    ) -> Self {
+        Self { db, form, options, decide, progress: Mutex::new(Progress::Waiting) }
+    }
+
+    /// For a read of several statements: looks for an entry under a key of its own, before the
+    /// first of them. The statement and the form's words must say everything that makes the result.
+    pub(crate) async fn seek(&self, statement: &Statement) -> Option<Arc<R::Value>> {
+        let values = statement.values.as_ref().map_or(&[][..], |values| &values.0);
+        self.enter(&statement.sql, values, true, JOINS).await;
+        self.found()
+    }
+
+    /// For a read whose statement is not sent by itself: looks for an entry, and otherwise does
+    /// step 1 for the statement that would be sent. Waits for nobody, so that one task may hold
+    /// many of these. `None` in the place of a plan: the result must not be stored.
+    pub(crate) async fn prepare(
+        &self,
+        statement: &Statement,
+    ) -> Result<Arc<R::Value>, Option<Plan>> {
+        let values = statement.values.as_ref().map_or(&[][..], |values| &values.0);
+        self.enter(&statement.sql, values, false, 0).await;
+        match self.found() {
+            Some(value) => Ok(value),
+            None => Err(self.before(&statement.sql, values).await),
+        }
+    }
+
+    /// Step 3: the rows that the statement would have given.
+    pub(crate) fn saw(&self, plan: &Plan, rows: &[QueryResult]) {
+        if let Progress::Filling(filling) = &mut *lock(&self.progress)
+            && let Err(reason) = filling.fill.after(self.engine(), plan, rows)
+        {
+            filling.refuse(reason);
+        }
+    }
+
+    fn found(&self) -> Option<Arc<R::Value>> {
+        match &*lock(&self.progress) {
+            Progress::Found(value) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
+    /// The result: an entry's, or this answer, which is stored if that is safe.
+    pub(crate) fn keep(&self, answer: Result<R::Value, DbErr>) -> Result<Arc<R::Value>, DbErr> {
+        let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing);
+        match progress {
+            Progress::Found(value) => Ok(value),
+            Progress::Waiting | Progress::Bypassing => answer.map(Arc::new),
+            Progress::Filling(mut filling) => {
+                let value = Arc::new(answer?);
+                let (leader, counters) = (filling.leader.take(), filling.counters.clone());
+                let key = filling.key.clone();
+                let stored = self.store(*filling, value.clone());
+                if let Err(reason) = &stored {
+                    count(&counters.refused);
+                    self.engine().tell(|| Event::FillRefused { key: &key, reason });
+                }
+                match (leader, stored) {
+                    (Some(leader), Ok(entry)) => leader.land(Some(entry)),
+                    (Some(leader), Err(reason)) if !reason.passes() => leader.land(None),
+                    _ => {}
+                }
+                Ok(value)
+            }
+        }
+    }
+
+    fn engine(&self) -> &'r Engine {
+        &self.db.database().engine
+    }
+
+    async fn enter(&self, sql: &str, values: &[Value], keyed: bool, patience: usize) {
+        let progress = if let Some(reason) = self.bypassed() {
+            self.tell_bypass(sql, &reason);
+            Progress::Bypassing
+        } else {
+            let scope = self.options.scope.as_deref().or(self.db.scope_name());
+            let tags = &self.options.tags;
+            let kind = [type_name::<R>(), &self.form.words];
+            let digest = self.db.database().digest(&kind, scope, tags, sql, values);
+            match (self.options.mode == Mode::Cached).then(|| self.lookup(&digest)).flatten() {
+                Some((entry, value)) => {
+                    count(&entry.counters.hits);
+                    self.engine().tell(|| Event::Hit { key: &entry.key });
+                    Progress::Found(value)
+                }
+                None => self.miss(sql, digest, keyed, patience).await,
+            }
+        };
+        *lock(&self.progress) = progress;
+    }
+
+    fn bypassed(&self) -> Option<Reason> {
+        if self.options.mode == Mode::Bypass {
+            return Some(Reason::Requested);
+        }
+        if self.is_private() {
+            return Some(Reason::InTransaction);
+        }
+        if self.options.ttl(self.engine()).is_zero() {
+            return Some(Reason::ZeroTtl);
+        }
+        self.db.database().raw_state().err()
+    }
+
+    fn is_private(&self) -> bool {
+        self.db.in_transaction() && !broken(Fault::HitInTransaction)
+    }
+
+    fn tell_bypass(&self, sql: &str, reason: &Reason) {
+        count(&self.engine().stats.of(self.form.table.unwrap_or("sql")).bypassed);
+        self.engine().tell(|| Event::Bypass { sql, reason });
+    }
+
+    /// A valid entry that is young enough for this query.
+    #[inline]
+    fn lookup(&self, digest: &Digest) -> Option<(Arc<Entry>, Arc<R::Value>)> {
+        let (engine, kind) = (self.engine(), TypeId::of::<R>());
+        let entry = engine.lookup(digest, kind)?;
+        let value = entry.value.clone().downcast::<R::Value>().ok()?;
+        let items = R::items(&value);
+        let ttl = self.decide.and_then(|decide| decide.ttl(items));
+        let limit_ms = as_ms(ttl.unwrap_or(self.options.ttl(engine)));
+        if engine.age_ms(&entry) >= limit_ms {
+            // Too old for this query, not for others.
+            count(&entry.counters.expired);
+            return None;
+        }
+        Some((entry, value))
+    }
+
+    #[inline(never)]
+    async fn miss(
+        &self,
+        sql: &str,
+        digest: Digest,
+        keyed: bool,
+        patience: usize,
+    ) -> Progress<'r, R::Value> {
+        let (database, engine) = (self.db.database(), self.engine());
+        let understanding = database.fresh_if(D::MAY_LOAD).await;
+        let analysis = understanding.analyze(sql);
+        if !keyed && let Some(reason) = self.uncacheable(&analysis) {
+            self.tell_bypass(sql, &reason);
+            return Progress::Bypassing;
+        }
+        let counters = engine.stats.of(self.form.table.unwrap_or_else(|| first_table(&analysis)));
+        count(&counters.misses);
+        let key = Key {
+            prefix: engine.prefix.clone(),
+            version: engine.version,
+            family: self.form.family,
+            table: counters.table.clone(),
+            digest,
+        };
+        engine.tell(|| Event::Miss { key: &key });
+        let (mut leader, mut joins) = (None, 0);
+        while self.options.mode == Mode::Cached {
+            match engine.flights.board(&digest) {
+                Role::Join(flight) if joins < patience => {
+                    joins += 1;
+                    let Some(landed) = landed(flight).await else { continue };
+                    let Some(entry) = landed else { break };
+                    // Its load may have begun before a write that we must see.
+                    if entry.kind == TypeId::of::<R>()
+                        && engine.versions.hold(&entry.stamps)
+                        && let Ok(value) = entry.value.clone().downcast()
+                    {
+                        return Progress::Found(value);
+                    }
+                }
+                Role::Join(_) => break,
+                Role::Lead(ours) => {
+                    // Somebody may have landed between our lookup and now.
+                    if let Some((_, value)) = self.lookup(&digest) {
+                        return Progress::Found(value);
+                    }
+                    leader = Some(ours);
+                    break;
+                }
+            }
+        }
+        let mut fill = Fill::begin(engine);
+        fill.depend(engine, &user_tags(&self.options.tags));
+        let (statements, refusal) = (0, None);
+        Progress::Filling(
+            Filling { fill, key, counters, leader, keyed, statements, refusal }.into(),
+        )
+    }
+
+    /// Why the result must not be stored, as far as the text tells.
+    fn uncacheable(&self, analysis: &Analysis) -> Option<Reason> {
+        let reason = match analysis {
+            Analysis::Read(facts) => self.refusal(facts)?,
+            _ => Reason::NotARead,
+        };
+        if let Reason::UnknownTable(_) = reason {
+            self.db.database().doubt_catalog();
+        }
+        Some(reason)
+    }
+
+    /// Why this connection must not keep the result of such a query, if so.
+    fn refusal(&self, facts: &ReadFacts) -> Option<Reason> {
+        let scoped = self.options.scope.is_some() || self.db.scope_name().is_some();
+        let hidden = facts.row_security.clone().filter(|_| !scoped);
+        facts.uncacheable.clone().or(hidden.map(Reason::RowSecurity))
+    }
+
+    /// One of SeaORM's queries on its way.
+    async fn ask<S: StatementBuilder>(
+        &self,
+        call: Call<'_, S>,
+        want: Want,
+    ) -> Result<Answer, DbErr> {
+        let waiting = matches!(*lock(&self.progress), Progress::Waiting);
+        if waiting {
+            self.enter(call.sql(), call.values(), false, JOINS).await;
+        }
+        match &mut *lock(&self.progress) {
+            Progress::Found(_) => return Err(stop()),
+            Progress::Filling(filling) => {
+                filling.statements += 1;
+                if filling.statements > 1 && !filling.keyed {
+                    // The key does not name it.
+                    filling.refuse(Reason::UnexpectedShape);
+                }
+            }
+            Progress::Waiting | Progress::Bypassing => {}
+        }
+        let Some(plan) = self.before(call.sql(), call.values()).await else {
+            // Through the wrapper, as any statement that is not cached: it may be a write.
+            return call.send(self.db, want).await;
+        };
+        // Chosen after step 1: it has seen whatever these versions stand for.
+        let conn = self.db.nearest(&plan.tables);
+        let answer = call.send_read(conn, want, self.db.database().typed_only).await?;
+        if let Answer::Rows(rows) = &answer {
+            self.saw(&plan, rows);
+        }
+        Ok(answer)
+    }
+
+    /// What is no query is none of the cache's: the wrapper sees what it changes.
+    fn pass(&self) -> &'r D {
+        match &mut *lock(&self.progress) {
+            Progress::Filling(filling) => filling.refuse(Reason::NotARead),
+            progress => *progress = Progress::Bypassing,
+        }
+        self.db
+    }
+
+    /// Step 1 for a statement; `None` if its result must not be stored.
+    async fn before(&self, sql: &str, values: &[Value]) -> Option<Plan> {
+        let filling = matches!(&*lock(&self.progress), Progress::Filling(f) if f.refusal.is_none());
+        if !filling {
+            return None;
+        }
+        let database = self.db.database();
+        let understanding = database.fresh_if(D::MAY_LOAD).await;
+        let analysis = understanding.analyze(sql);
+        let reason = self.uncacheable(&analysis);
+        let mut progress = lock(&self.progress);
+        let Progress::Filling(filling) = &mut *progress else { return None };
+        let plan = match (&*analysis, reason) {
+            (Analysis::Read(facts), None) => {
+                filling.fill.before(database, &understanding, facts, values)
+            }
+            (_, reason) => Err(reason.unwrap_or(Reason::NotARead)),
+        };
+        if let Err(reason) = &plan {
+            filling.refuse(reason.clone());
+            drop(progress);
+            self.engine().tell(|| Event::Bypass { sql, reason });
+        }
+        plan.ok()
+    }
+
+    /// Steps 4 and 5.
+    fn store(&self, filling: Filling<'_>, value: Arc<R::Value>) -> Result<Arc<Entry>, Reason> {
+        let engine = self.engine();
+        if let Some(reason) = filling.refusal {
+            return Err(reason);
+        }
+        if self.options.skip_empty && R::is_empty(&value) {
+            return Err(Reason::Empty);
+        }
+        if self.decide.is_some_and(|decide| !decide.keeps(R::items(&value))) {
+            return Err(Reason::Declined);
+        }
+        let ttl = self.decide.and_then(|decide| decide.ttl(R::items(&value)));
+        let ttl = ttl.unwrap_or(self.options.ttl(engine));
+        if ttl.is_zero() {
+            return Err(Reason::ZeroTtl);
+        }
+        let value = if engine.check_codec { self.through_codec(&value)? } else { value };
+        let heap_bytes = R::heap_bytes(&value);
+        let filled_ms = filling.fill.filled_ms;
+        let (stamps, tags) = filling.fill.finish(self.db.database())?;
+        if self.is_private() {
+            // It wrote while the query ran.
+            return Err(Reason::InTransaction);
+        }
+        let bytes = size_of::<R::Value>() + heap_bytes + stamps.bytes() + ENTRY_OVERHEAD;
+        if bytes > engine.max_entry_bytes() {
+            return Err(Reason::TooLarge { bytes });
+        }
+        let entry = Arc::new(Entry {
+            key: filling.key,
+            kind: TypeId::of::<R>(),
+            value,
+            stamps,
+            filled_ms,
+            ttl_ms: engine.spread(as_ms(ttl)),
+            bytes,
+            counters: filling.counters,
+        });
+        engine.store.insert(entry.clone());
+        count(&entry.counters.fills);
+        engine.tell(|| Event::Fill { key: &entry.key, tags: &tags, bytes });
+        Ok(entry)
+    }
+
+    /// What a store that holds bytes would give back.
+    fn through_codec(&self, value: &R::Value) -> Result<Arc<R::Value>, Reason> {
+        let packing = &self.engine().packing;
+        let bytes = seal::<R>(value, packing)?;
+        let again = open::<R>(&bytes, packing).filter(|again| R::same(value, again));
+        again.map(Arc::new).ok_or_else(|| {
+            Reason::Unencodable("what was decoded is not what was encoded".to_owned())
+        })
+    }
+}
+
+impl Filling<'_> {
+    /// The first reason is the one that is told.
+    fn refuse(&mut self, reason: Reason) {
+        self.refusal.get_or_insert(reason);
+    }
+}
+
+/// Makes SeaORM return; nobody sees it.
+fn stop() -> DbErr {
+    DbErr::Custom(String::new())
+}
+
+/// At least one millisecond, since zero is no TTL at all.
+fn as_ms(ttl: std::time::Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// The table that a read of no entity counts for.
+fn first_table(analysis: &Analysis) -> &str {
+    match analysis {
+        Analysis::Read(facts) => facts.occurrences.first().map_or("sql", |of| &of.table),
+        _ => "sql",
+    }
+}
+
+#[async_trait::async_trait]
+impl<D, R> ConnectionTrait for ReadThrough<'_, D, R>
+where
+    D: Source + Sync,
+    R: Results,
+{
+    fn get_database_backend(&self) -> DbBackend {
+        self.db.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.pass().execute_raw(statement).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.pass().execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.ask(OwnedCall::Bound(statement), Want::First).await?.first()
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.ask(OwnedCall::Bound(statement), Want::Rows).await?.rows()
+    }
+
+    async fn query_one<S: StatementBuilder>(
+        &self,
+        typed: &S,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let call = Call::Typed(typed, self.get_database_backend().build(typed));
+        self.ask(call, Want::First).await?.first()
+    }
+
+    async fn query_all<S: StatementBuilder>(&self, typed: &S) -> Result<Vec<QueryResult>, DbErr> {
+        let call = Call::Typed(typed, self.get_database_backend().build(typed));
+        self.ask(call, Want::Rows).await?.rows()
+    }
+}
