@@ -53,7 +53,7 @@ pub use builder::QueryCacheBuilder;
 pub use cache::{Capture, QueryCache};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
-pub use codec::{Codec, Columns, Listed, Maybe, Serde};
+pub use codec::{Codec, Columns, InMemory, Listed, Maybe, Serde};
 pub use codec::{Compression, StorableEntity};
 pub use connection::CachedConnection;
 pub use declare::Declare;

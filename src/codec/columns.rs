@@ -30,6 +30,7 @@ pub struct Columns<E>(PhantomData<fn() -> E>);
 
 impl<E: StorableEntity> Codec for Columns<E> {
     type Value = E::Model;
+    const HAS_BYTES: bool = true;
 
     #[allow(private_interfaces)]
     fn fingerprint(into: &mut Fingerprint) {

@@ -6,6 +6,7 @@
 
 mod columns;
 mod envelope;
+mod in_memory;
 mod input;
 mod scalar;
 mod serde;
@@ -16,6 +17,7 @@ pub use self::serde::Serde;
 pub use columns::{Columns, StorableEntity};
 pub use envelope::Compression;
 pub(crate) use envelope::{Packing, open, seal};
+pub use in_memory::InMemory;
 pub(crate) use input::{Fingerprint, Input, put_len};
 
 /// Why a value has no bytes, in words.
@@ -26,6 +28,10 @@ pub struct Unencodable(pub(crate) String);
 pub trait Codec: 'static {
     /// The typed value.
     type Value: Send + Sync + 'static;
+
+    /// Does the value come back from bytes? If not, it is only kept in memory.
+    #[doc(hidden)]
+    const HAS_BYTES: bool;
 
     /// Says everything about the type that makes older bytes useless when it changes.
     #[doc(hidden)]
@@ -82,6 +88,7 @@ marker!(
 
 impl<K: Codec> Codec for Listed<K> {
     type Value = Vec<K::Value>;
+    const HAS_BYTES: bool = K::HAS_BYTES;
 
     #[allow(private_interfaces)]
     fn fingerprint(into: &mut Fingerprint) {
@@ -128,6 +135,7 @@ impl<K: Codec> Results for Listed<K> {
 
 impl<K: Codec> Codec for Maybe<K> {
     type Value = Option<K::Value>;
+    const HAS_BYTES: bool = K::HAS_BYTES;
 
     #[allow(private_interfaces)]
     fn fingerprint(into: &mut Fingerprint) {
@@ -194,6 +202,7 @@ macro_rules! tuple {
     ($($codec:ident $place:tt),+) => {
         impl<$($codec: Codec),+> Codec for ($($codec,)+) {
             type Value = ($($codec::Value,)+);
+            const HAS_BYTES: bool = true $(&& $codec::HAS_BYTES)+;
 
             #[allow(private_interfaces)]
             fn fingerprint(into: &mut Fingerprint) {

@@ -20,6 +20,7 @@ where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     type Value = T;
+    const HAS_BYTES: bool = true;
 
     #[allow(private_interfaces)]
     fn fingerprint(into: &mut Fingerprint) {

@@ -8,14 +8,12 @@ use std::time::Duration;
 use sea_orm::compound::EntityLoaderTrait;
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryFilter};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::paginate::Pages;
 use super::{
     CacheSource, Cacheable, Cached, CachedPaginator, Form, Options, ReadThrough, owned, table_of,
 };
-use crate::codec::{Listed, Maybe, Serde};
+use crate::codec::{InMemory, Listed, Maybe, Serde};
 use crate::key::Family;
 
 /// An entity loader; see [`CachedLoaderExt`].
@@ -44,9 +42,8 @@ impl<L: EntityLoaderTrait<E>, E: EntityTrait> Cacheable for LoaderOf<L, E> {
 /// `with`.
 ///
 /// The models and all that was loaded with them are one entry, which depends on every statement
-/// that it took. They are kept through serde, since their relations are no columns: so the model
-/// derives `Serialize` and `Deserialize`, for instance
-/// `#[sea_orm(model_ex_attrs(derive(Serialize, Deserialize)))]` for the loaded one alone.
+/// that it took. It is kept in memory only, whatever other store there is: a relation that was
+/// loaded and is empty has no bytes that tell it from one that was not loaded.
 pub trait CachedLoaderExt<E: EntityTrait>: EntityLoaderTrait<E> + Sized {
     /// Answers from the cache what was answered less than `ttl` ago and has not changed since.
     fn cached(self, ttl: Duration) -> Cached<LoaderOf<Self, E>>;
@@ -70,7 +67,7 @@ where
     E: EntityTrait,
     L: EntityLoaderTrait<E> + QueryFilter<QueryStatement = SelectStatement>,
     L: fmt::Debug + Send + Sync + 'static,
-    L::ModelEx: Serialize + DeserializeOwned + Sync + 'static,
+    L::ModelEx: Sync + 'static,
 {
     /// The first model, or `None` if there is none.
     ///
@@ -94,7 +91,7 @@ where
         QueryFilter::query(&mut loader).limit(1);
         let form = form::<E>(Family::Model, &loader, "");
         let read =
-            ReadThrough::<D, Maybe<Serde<L::ModelEx>>>::new(db, form, &options, Some(&decide));
+            ReadThrough::<D, Maybe<InMemory<L::ModelEx>>>::new(db, form, &options, Some(&decide));
         let statement = read.get_database_backend().build(QueryFilter::query(&mut loader));
         if let Some(found) = read.seek(&statement).await {
             return Ok(found);
@@ -140,7 +137,7 @@ where
     ) -> Result<Arc<Vec<L::ModelEx>>, DbErr> {
         let mut loader = self.query.loader.clone();
         let form = form::<E>(family, &loader, &format!("{page} of {page_size}"));
-        let read = ReadThrough::<D, Listed<Serde<L::ModelEx>>>::new(
+        let read = ReadThrough::<D, Listed<InMemory<L::ModelEx>>>::new(
             db,
             form,
             &self.options,
@@ -160,7 +157,7 @@ where
     E: EntityTrait,
     L: EntityLoaderTrait<E> + QueryFilter<QueryStatement = SelectStatement>,
     L: fmt::Debug + Send + Sync + 'static,
-    L::ModelEx: Serialize + DeserializeOwned + Sync + 'static,
+    L::ModelEx: Sync + 'static,
 {
     type Item = L::ModelEx;
 

@@ -378,7 +378,8 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         if ttl.is_zero() {
             return Err(Reason::ZeroTtl);
         }
-        let value = if engine.check_codec { self.through_codec(&value)? } else { value };
+        let through = engine.check_codec && R::HAS_BYTES;
+        let value = if through { self.through_codec(&value)? } else { value };
         let heap_bytes = R::heap_bytes(&value);
         let filled_ms = filling.fill.filled_ms;
         let (stamps, tags) = filling.fill.finish(self.db.database())?;
