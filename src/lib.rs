@@ -55,6 +55,9 @@ pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
 pub use codec::{Codec, Columns, InMemory, Listed, Maybe, Serde};
 pub use codec::{Compression, StorableEntity};
+#[cfg(feature = "__codec")]
+#[doc(hidden)]
+pub use codec::{Packing, open, seal};
 pub use connection::CachedConnection;
 pub use declare::Declare;
 pub use error::Error;

@@ -21,12 +21,13 @@ const HEAD: usize = 22;
 
 /// How values are packed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Packing {
-    pub(crate) compression: Compression,
+pub struct Packing {
+    /// How.
+    pub compression: Compression,
     /// Bodies shorter than this, in bytes, are not compressed.
-    pub(crate) compress_from: usize,
+    pub compress_from: usize,
     /// Larger bodies are neither written nor read, in bytes before compression.
-    pub(crate) max_bytes: usize,
+    pub max_bytes: usize,
 }
 
 /// How the bytes of large results are compressed, in stores that hold bytes.
@@ -55,7 +56,7 @@ const ZSTD: u8 = 2;
 /// # Errors
 ///
 /// [`Reason::TooLarge`] above the limit, [`Reason::Unencodable`] if the value has no bytes.
-pub(crate) fn seal<K: Codec>(value: &K::Value, packing: &Packing) -> Result<Vec<u8>, Reason> {
+pub fn seal<K: Codec>(value: &K::Value, packing: &Packing) -> Result<Vec<u8>, Reason> {
     let mut body = Vec::with_capacity(256);
     K::encode(value, &mut body).map_err(|Unencodable(why)| Reason::Unencodable(why))?;
     let too_large = Reason::TooLarge { bytes: body.len() };
@@ -76,7 +77,7 @@ pub(crate) fn seal<K: Codec>(value: &K::Value, packing: &Packing) -> Result<Vec<
 
 /// The value in a store's bytes; `None` for anything that [`seal`] did not write for this type.
 /// Takes no more memory than the limit allows, and does not panic.
-pub(crate) fn open<K: Codec>(bytes: &[u8], packing: &Packing) -> Option<K::Value> {
+pub fn open<K: Codec>(bytes: &[u8], packing: &Packing) -> Option<K::Value> {
     let (head, stored) = bytes.split_at_checked(HEAD)?;
     let mut input = Input(head);
     if input.array()? != MAGIC || input.byte()? != VERSION {

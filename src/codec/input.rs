@@ -1,7 +1,5 @@
 //! Reading and writing the codec's smallest parts.
 
-use std::fmt;
-
 /// Bytes that are read from the front. Every reader gives `None` where they end too early.
 #[derive(Debug)]
 pub(crate) struct Input<'b>(pub(crate) &'b [u8]);
@@ -99,13 +97,6 @@ impl Fingerprint {
         self.bytes(&[0xff]);
     }
 
-    /// The value's debug form.
-    pub(crate) fn debug(&mut self, value: &impl fmt::Debug) {
-        // Our writer never fails.
-        let _ = fmt::write(self, format_args!("{value:?}"));
-        self.bytes(&[0xff]);
-    }
-
     pub(crate) fn finish(&self) -> u64 {
         self.0
     }
@@ -114,13 +105,6 @@ impl Fingerprint {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
         }
-    }
-}
-
-impl fmt::Write for Fingerprint {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.bytes(text.as_bytes());
-        Ok(())
     }
 }
 

@@ -15,8 +15,7 @@ use std::marker::PhantomData;
 
 pub use self::serde::Serde;
 pub use columns::{Columns, StorableEntity};
-pub use envelope::Compression;
-pub(crate) use envelope::{Packing, open, seal};
+pub use envelope::{Compression, Packing, open, seal};
 pub use in_memory::InMemory;
 pub(crate) use input::{Fingerprint, Input, put_len};
 

@@ -4,6 +4,7 @@
 //! features, through `sea_query::Value`'s own serde.
 
 use sea_orm::Value;
+use serde::de::DeserializeOwned;
 
 use super::Unencodable;
 use super::input::{Input, put_bytes, put_signed, put_varint};
@@ -28,6 +29,8 @@ mod kind {
     pub(super) const OTHER: u8 = 14;
     #[cfg(feature = "with-uuid")]
     pub(super) const UUID: u8 = 15;
+    #[cfg(feature = "with-json")]
+    pub(super) const JSON: u8 = 16;
 }
 
 pub(super) fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), Unencodable> {
@@ -62,8 +65,18 @@ pub(super) fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), Unencodable
         Value::Bytes(v) => put(out, kind::BYTES, v.as_ref(), |out, bytes| put_bytes(out, bytes)),
         #[cfg(feature = "with-uuid")]
         Value::Uuid(v) => put(out, kind::UUID, v.as_ref(), |out, v| out.extend(v.as_bytes())),
+        // Its own serde takes a JSON null for SQL's NULL.
+        #[cfg(feature = "with-json")]
+        Value::Json(v) => {
+            let bytes = v.as_ref().map(rmp_serde::to_vec).transpose().map_err(refused)?;
+            put(out, kind::JSON, bytes, |out, bytes| put_bytes(out, &bytes));
+        }
         other => {
-            let bytes = rmp_serde::to_vec(other).map_err(|e| Unencodable(e.to_string()))?;
+            let bytes = rmp_serde::to_vec(other).map_err(refused)?;
+            // Such a null can be inside an array, or in JSON without our feature for it.
+            if by_serde::<Value>(&bytes).as_ref() != Some(other) {
+                return Err(Unencodable(format!("serde does not give back {other:?}")));
+            }
             put(out, kind::OTHER, Some(bytes), |out, bytes| put_bytes(out, &bytes));
         }
     }
@@ -108,7 +121,17 @@ pub(super) fn decode(input: &mut Input<'_>) -> Option<Value> {
         kind::UUID => {
             Value::Uuid(some(full, || input.array().map(sea_orm::prelude::Uuid::from_bytes))?)
         }
-        kind::OTHER if full => rmp_serde::from_slice(input.bytes()?).ok()?,
+        #[cfg(feature = "with-json")]
+        kind::JSON => Value::Json(some(full, || by_serde(input.bytes()?))?),
+        kind::OTHER if full => by_serde(input.bytes()?)?,
         _ => return None,
     })
+}
+
+fn by_serde<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    super::serde::read(bytes, |mut reader| T::deserialize(&mut reader))
+}
+
+fn refused(error: rmp_serde::encode::Error) -> Unencodable {
+    Unencodable(error.to_string())
 }

@@ -35,11 +35,7 @@ where
 
     #[allow(private_interfaces)]
     fn decode(input: &mut Input<'_>) -> Option<T> {
-        let mut rest = input.bytes()?;
-        let mut reader = rmp_serde::Deserializer::new(&mut rest).with_human_readable();
-        let value = T::deserialize(&mut reader).ok()?;
-        // Bytes that nobody asked for belong to another type.
-        rest.is_empty().then_some(value)
+        read(input.bytes()?, |reader| T::deserialize(&mut reader.with_human_readable()))
     }
 
     /// Its encoded size: near enough for a budget.
@@ -53,6 +49,23 @@ where
         write(a, Counter(0)).map(|a| a.0) == write(b, Counter(0)).map(|b| b.0)
     }
 }
+
+/// Deeper values than serde_json reads; more could be meant to overflow the stack.
+const MAX_DEPTH: usize = 128;
+
+/// A value that takes all of the bytes.
+pub(super) fn read<'b, T, E>(
+    mut bytes: &'b [u8],
+    read: impl FnOnce(Reader<'_, 'b>) -> Result<T, E>,
+) -> Option<T> {
+    let mut reader = rmp_serde::Deserializer::new(&mut bytes);
+    reader.set_max_depth(MAX_DEPTH);
+    let value = read(reader).ok()?;
+    // Bytes that nobody asked for belong to another type.
+    bytes.is_empty().then_some(value)
+}
+
+type Reader<'r, 'b> = rmp_serde::Deserializer<rmp_serde::decode::ReadReader<&'r mut &'b [u8]>>;
 
 /// Some types write text where people may read it and bytes elsewhere, but behind `flatten` serde
 /// always reads as for people.
