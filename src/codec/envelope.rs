@@ -12,6 +12,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::compression::{Compression, PLAIN, decompress};
 use super::{Codec, Fingerprint, Input, Unencodable};
 use crate::event::Reason;
 
@@ -30,27 +31,6 @@ pub struct Packing {
     pub max_bytes: usize,
 }
 
-/// How the bytes of large results are compressed, in stores that hold bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    None,
-    /// LZ4: fast, some 2:1 on rows.
-    #[cfg(feature = "lz4")]
-    Lz4,
-    /// Zstandard at its level 3: slower than LZ4, and smaller.
-    #[cfg(feature = "zstd")]
-    Zstd,
-}
-
-const PLAIN: u8 = 0;
-#[cfg(feature = "lz4")]
-const LZ4: u8 = 1;
-#[cfg(feature = "zstd")]
-const ZSTD: u8 = 2;
-
 /// A value's bytes for a store.
 ///
 /// # Errors
@@ -64,7 +44,10 @@ pub fn seal<K: Codec>(value: &K::Value, packing: &Packing) -> Result<Vec<u8>, Re
     else {
         return Err(too_large);
     };
-    let (method, body) = compressed(body, packing);
+    let large = body.len() >= packing.compress_from;
+    let shorter = large.then(|| packing.compression.compress(&body)).flatten();
+    let (method, body) =
+        shorter.filter(|(_, shorter)| shorter.len() < body.len()).unwrap_or((PLAIN, body));
     let mut out = Vec::with_capacity(HEAD + body.len());
     out.extend(MAGIC);
     out.extend([VERSION, method]);
@@ -95,7 +78,7 @@ pub fn open<K: Codec>(bytes: &[u8], packing: &Packing) -> Option<K::Value> {
     let body = match method {
         PLAIN => stored,
         _ => {
-            unpacked = decompressed(method, stored, len)?;
+            unpacked = decompress(method, stored, len)?;
             &unpacked[..]
         }
     };
@@ -122,34 +105,4 @@ fn checksum(head: &[u8], body: &[u8]) -> u32 {
     hasher.update(head);
     hasher.update(body);
     hasher.finalize()
-}
-
-/// The body, compressed if that makes it shorter.
-fn compressed(body: Vec<u8>, packing: &Packing) -> (u8, Vec<u8>) {
-    if body.len() < packing.compress_from {
-        return (PLAIN, body);
-    }
-    let (method, shorter) = match packing.compression {
-        Compression::None => return (PLAIN, body),
-        #[cfg(feature = "lz4")]
-        Compression::Lz4 => (LZ4, Some(lz4_flex::block::compress(&body))),
-        #[cfg(feature = "zstd")]
-        Compression::Zstd => (ZSTD, zstd::bulk::compress(&body, 3).ok()),
-    };
-    match shorter {
-        Some(shorter) if shorter.len() < body.len() => (method, shorter),
-        _ => (PLAIN, body),
-    }
-}
-
-/// Exactly `len` bytes, or nothing: a bomb ends where its announced length does.
-#[cfg_attr(not(any(feature = "lz4", feature = "zstd")), expect(unused_variables))]
-fn decompressed(method: u8, stored: &[u8], len: usize) -> Option<Vec<u8>> {
-    match method {
-        #[cfg(feature = "lz4")]
-        LZ4 => lz4_flex::block::decompress(stored, len).ok(),
-        #[cfg(feature = "zstd")]
-        ZSTD => zstd::bulk::decompress(stored, len).ok(),
-        _ => None,
-    }
 }

@@ -4,7 +4,12 @@
 //! it; everything else goes through serde. A codec is a type that is never made: which one a read
 //! uses is decided where its select is known.
 
+#[cfg_attr(not(feature = "with-chrono"), path = "absent.rs")]
+mod chrono;
 mod columns;
+mod compression;
+#[cfg_attr(not(feature = "with-rust_decimal"), path = "absent.rs")]
+mod decimal;
 mod envelope;
 mod in_memory;
 mod input;
@@ -15,7 +20,8 @@ use std::marker::PhantomData;
 
 pub use self::serde::Serde;
 pub use columns::{Columns, StorableEntity};
-pub use envelope::{Compression, Packing, open, seal};
+pub use compression::Compression;
+pub use envelope::{Packing, open, seal};
 pub use in_memory::InMemory;
 pub(crate) use input::{Fingerprint, Input, put_len};
 

@@ -6,40 +6,40 @@
 use sea_orm::Value;
 use serde::de::DeserializeOwned;
 
-use super::Unencodable;
 use super::input::{Input, put_bytes, put_signed, put_varint};
+use super::{Unencodable, chrono, decimal};
 
 /// The kind in the upper bits, whether it is NULL in the lowest.
-mod kind {
-    pub(super) const BOOL: u8 = 0;
-    pub(super) const TINY: u8 = 1;
-    pub(super) const SMALL: u8 = 2;
-    pub(super) const INT: u8 = 3;
-    pub(super) const BIG: u8 = 4;
-    pub(super) const TINY_UNSIGNED: u8 = 5;
-    pub(super) const SMALL_UNSIGNED: u8 = 6;
-    pub(super) const UNSIGNED: u8 = 7;
-    pub(super) const BIG_UNSIGNED: u8 = 8;
-    pub(super) const FLOAT: u8 = 9;
-    pub(super) const DOUBLE: u8 = 10;
-    pub(super) const STRING: u8 = 11;
-    pub(super) const CHAR: u8 = 12;
-    pub(super) const BYTES: u8 = 13;
+#[allow(dead_code, reason = "which of them are used depends on the features")]
+pub(super) mod kind {
+    pub(in crate::codec) const BOOL: u8 = 0;
+    pub(in crate::codec) const TINY: u8 = 1;
+    pub(in crate::codec) const SMALL: u8 = 2;
+    pub(in crate::codec) const INT: u8 = 3;
+    pub(in crate::codec) const BIG: u8 = 4;
+    pub(in crate::codec) const TINY_UNSIGNED: u8 = 5;
+    pub(in crate::codec) const SMALL_UNSIGNED: u8 = 6;
+    pub(in crate::codec) const UNSIGNED: u8 = 7;
+    pub(in crate::codec) const BIG_UNSIGNED: u8 = 8;
+    pub(in crate::codec) const FLOAT: u8 = 9;
+    pub(in crate::codec) const DOUBLE: u8 = 10;
+    pub(in crate::codec) const STRING: u8 = 11;
+    pub(in crate::codec) const CHAR: u8 = 12;
+    pub(in crate::codec) const BYTES: u8 = 13;
     /// A value of any other type.
-    pub(super) const OTHER: u8 = 14;
-    #[cfg(feature = "with-uuid")]
-    pub(super) const UUID: u8 = 15;
-    #[cfg(feature = "with-json")]
-    pub(super) const JSON: u8 = 16;
+    pub(in crate::codec) const OTHER: u8 = 14;
+    pub(in crate::codec) const UUID: u8 = 15;
+    pub(in crate::codec) const JSON: u8 = 16;
+    pub(in crate::codec) const DECIMAL: u8 = 17;
+    pub(in crate::codec) const DATE: u8 = 18;
+    pub(in crate::codec) const TIME: u8 = 19;
+    pub(in crate::codec) const DATE_TIME: u8 = 20;
+    pub(in crate::codec) const UTC: u8 = 21;
+    pub(in crate::codec) const LOCAL: u8 = 22;
+    pub(in crate::codec) const ZONED: u8 = 23;
 }
 
 pub(super) fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), Unencodable> {
-    fn put<T>(out: &mut Vec<u8>, kind: u8, value: Option<T>, write: impl FnOnce(&mut Vec<u8>, T)) {
-        out.push(kind << 1 | u8::from(value.is_some()));
-        if let Some(value) = value {
-            write(out, value);
-        }
-    }
     fn signed(out: &mut Vec<u8>, kind: u8, value: Option<impl Into<i64>>) {
         put(out, kind, value, |out, value| put_signed(out, value.into()));
     }
@@ -71,6 +71,7 @@ pub(super) fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), Unencodable
             let bytes = v.as_ref().map(rmp_serde::to_vec).transpose().map_err(refused)?;
             put(out, kind::JSON, bytes, |out, bytes| put_bytes(out, &bytes));
         }
+        other if chrono::encode(other, out) || decimal::encode(other, out) => {}
         other => {
             let bytes = rmp_serde::to_vec(other).map_err(refused)?;
             // Such a null can be inside an array, or in JSON without our feature for it.
@@ -84,9 +85,6 @@ pub(super) fn encode(value: &Value, out: &mut Vec<u8>) -> Result<(), Unencodable
 }
 
 pub(super) fn decode(input: &mut Input<'_>) -> Option<Value> {
-    fn some<T>(is_some: bool, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
-        if is_some { read().map(Some) } else { Some(None) }
-    }
     fn signed<T: TryFrom<i64>>(is_some: bool, input: &mut Input<'_>) -> Option<Option<T>> {
         some(is_some, || input.signed()?.try_into().ok())
     }
@@ -124,8 +122,26 @@ pub(super) fn decode(input: &mut Input<'_>) -> Option<Value> {
         #[cfg(feature = "with-json")]
         kind::JSON => Value::Json(some(full, || by_serde(input.bytes()?))?),
         kind::OTHER if full => by_serde(input.bytes()?)?,
-        _ => return None,
+        kind => chrono::decode(kind, full, input).or_else(|| decimal::decode(kind, full, input))?,
     })
+}
+
+/// A value's head, and the value if it is not NULL.
+pub(super) fn put<T>(
+    out: &mut Vec<u8>,
+    kind: u8,
+    value: Option<T>,
+    write: impl FnOnce(&mut Vec<u8>, T),
+) {
+    out.push(kind << 1 | u8::from(value.is_some()));
+    if let Some(value) = value {
+        write(out, value);
+    }
+}
+
+/// What stands behind a head.
+pub(super) fn some<T>(is_some: bool, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
+    if is_some { read().map(Some) } else { Some(None) }
 }
 
 fn by_serde<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
