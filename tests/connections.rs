@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use referee::Arena;
+use referee::forms::Form;
 use referee::queries::Query;
 use referee::schemas::Schema;
 use sea_orm::{
@@ -40,7 +41,7 @@ fn schema(s: &[&str]) -> Schema {
     Schema::of(s.iter().map(|s| (*s).to_owned()).collect())
 }
 fn q(sql: &str, values: Vec<Value>) -> Query {
-    Query { sql: sql.into(), values, ordered: false, numbered: false }
+    Query { sql: sql.into(), values, ordered: false, numbered: false, form: Form::All }
 }
 
 async fn check(

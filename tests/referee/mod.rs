@@ -3,10 +3,12 @@
 #![allow(dead_code)]
 
 pub mod dump;
+pub mod forms;
 pub mod operations;
 pub mod queries;
 pub mod schemas;
 pub mod servers;
+pub mod tables;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait};
 use sea_orm_cache::prelude::*;
@@ -17,32 +19,6 @@ use crate::support::servers::{Backend, TestDb};
 use operations::{Operation, Step};
 use queries::Query;
 use schemas::Schema;
-
-/// The tables as entities, for declarations.
-mod tables {
-    macro_rules! table {
-        ($name:ident, $table:literal) => {
-            pub mod $name {
-                use sea_orm::entity::prelude::*;
-
-                #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-                #[sea_orm(table_name = $table)]
-                pub struct Model {
-                    #[sea_orm(primary_key)]
-                    pub id: i32,
-                }
-
-                #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-                pub enum Relation {}
-
-                impl ActiveModelBehavior for ActiveModel {}
-            }
-        };
-    }
-    table!(t, "t");
-    table!(u, "u");
-    table!(v, "v");
-}
 
 /// How many queries are kept in the cache at any time.
 const POOL: usize = 10;
@@ -96,19 +72,16 @@ impl Arena {
         Self { _file: file, plain, db, cache, backend: schema.backend }
     }
 
-    /// The answer through the cache, and whether an entry gave it.
+    /// The answer through the cache, and whether entries alone gave it.
     pub async fn cached(&self, query: &Query) -> (Vec<String>, bool) {
-        let before = self.cache.stats().total.hits;
-        let rows = query.select().cached(TTL).all_shared(&self.db).await;
-        let rows = rows.unwrap_or_else(|e| panic!("{query:?}: {e}"));
-        let hit = self.cache.stats().total.hits > before;
-        (query.normalise(rows.iter().map(|row| row.id.0.clone()).collect()), hit)
+        let before = self.cache.stats().total;
+        let answer = self.answer(query, true).await;
+        let after = self.cache.stats().total;
+        (answer, after.hits > before.hits && after.misses == before.misses)
     }
 
     pub async fn fresh(&self, query: &Query) -> Vec<String> {
-        let rows =
-            query.select().all(&self.plain).await.unwrap_or_else(|e| panic!("{query:?}: {e}"));
-        query.normalise(rows.into_iter().map(|row| row.id.0).collect())
+        self.answer(query, false).await
     }
 
     /// Runs one operation. An error of the database (a constraint, say) is an outcome like any.
@@ -280,6 +253,7 @@ impl Stale {
                 values: Vec::new(),
                 ordered: false,
                 numbered: false,
+                form: forms::Form::All,
             },
             cached: Vec::new(),
             fresh: Vec::new(),

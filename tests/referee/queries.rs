@@ -5,6 +5,7 @@ use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{EntityTrait, QueryTrait, Select, Value};
 
 use super::dump;
+use super::forms::Form;
 use super::schemas::{IDS, Schema, text, value};
 use crate::support::servers::Backend;
 
@@ -19,6 +20,7 @@ pub struct Query {
     pub ordered: bool,
     /// PostgreSQL numbers its parameters.
     pub numbered: bool,
+    pub form: Form,
 }
 
 /// A text with `?` as PostgreSQL wants it, if so.
@@ -46,7 +48,9 @@ impl Query {
         let mut text = Text { rng, values: Vec::new(), backend: schema.backend };
         let (sql, ordered) = text.query(schema);
         let numbered = schema.backend == Backend::Postgres;
-        Self { sql, values: text.values, ordered, numbered }
+        let values = text.values;
+        let form = Form::random(rng, schema, &sql, ordered);
+        Self { sql, values, ordered, numbered, form }
     }
 
     pub fn select(&self) -> Select<dump::Entity> {
