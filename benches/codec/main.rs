@@ -6,7 +6,6 @@
 //! ```
 
 #[path = "../shelf/mod.rs"]
-#[allow(dead_code)]
 mod shelf;
 
 use std::hint::black_box;

@@ -239,38 +239,57 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             digest,
         };
         engine.tell(|| Event::Miss { key: &key });
-        let (mut leader, mut joins) = (None, 0);
-        while self.options.mode == Mode::Cached {
-            match engine.flights.board(&digest) {
-                Role::Join(flight) if joins < patience => {
-                    joins += 1;
-                    let Some(landed) = landed(flight).await else { continue };
-                    let Some(entry) = landed else { break };
-                    // Its load may have begun before a write that we must see.
-                    if entry.kind == TypeId::of::<R>()
-                        && engine.versions.hold(&entry.stamps)
-                        && let Ok(value) = entry.value.clone().downcast()
-                    {
-                        return Progress::Found(value);
-                    }
-                }
-                Role::Join(_) => break,
-                Role::Lead(ours) => {
-                    // Somebody may have landed between our lookup and now.
-                    if let Some((_, value)) = self.lookup(&digest) {
-                        return Progress::Found(value);
-                    }
-                    leader = Some(ours);
-                    break;
-                }
-            }
-        }
+        let leader = match self.board(&digest, patience).await {
+            Ok(leader) => leader,
+            Err(found) => return Progress::Found(found),
+        };
         let mut fill = Fill::begin(engine);
         fill.depend(engine, &user_tags(&self.options.tags));
         let (statements, refusal) = (0, None);
         Progress::Filling(
             Filling { fill, key, counters, leader, keyed, statements, refusal }.into(),
         )
+    }
+
+    /// Waits for another task that loads the same, at most `patience` times.
+    ///
+    /// # Errors
+    ///
+    /// What that task found. Otherwise this task must ask the database, perhaps as the one for whom
+    /// others wait.
+    async fn board(
+        &self,
+        digest: &Digest,
+        patience: usize,
+    ) -> Result<Option<Leader<'r>>, Arc<R::Value>> {
+        if self.options.mode != Mode::Cached {
+            return Ok(None);
+        }
+        let mut joins = 0;
+        loop {
+            match self.engine().flights.board(digest) {
+                Role::Join(flight) if joins < patience => {
+                    joins += 1;
+                    let Some(landed) = landed(flight).await else { continue };
+                    let Some(entry) = landed else { return Ok(None) };
+                    // Its load may have begun before a write that we must see.
+                    if entry.kind == TypeId::of::<R>()
+                        && self.engine().versions.hold(&entry.stamps)
+                        && let Ok(value) = entry.value.clone().downcast()
+                    {
+                        return Err(value);
+                    }
+                }
+                Role::Join(_) => return Ok(None),
+                Role::Lead(leader) => {
+                    // Somebody may have landed between our lookup and now.
+                    return match self.lookup(digest) {
+                        Some((_, value)) => Err(value),
+                        None => Ok(Some(leader)),
+                    };
+                }
+            }
+        }
     }
 
     /// Why the result must not be stored, as far as the text tells.
