@@ -346,3 +346,57 @@ async fn generic_code_can_cache() -> Result<(), DbErr> {
     assert_eq!(shop.hits(), 1);
     Ok(())
 }
+
+#[tokio::test]
+async fn shared_results_are_one_allocation() -> Result<(), DbErr> {
+    let shop = Shop::new().await;
+    let db = &shop.db;
+    macro_rules! same {
+        ($read:expr) => {
+            // The first is the database's own, and the entry went through the codec.
+            $read.await?;
+            assert!(Arc::ptr_eq(&$read.await?, &$read.await?), stringify!($read));
+        };
+    }
+    let books = by_author(1).all(db).await?;
+    same!(by_author(1).cached(TTL).all_shared(db));
+    same!(by_author(1).cached(TTL).one_shared(db));
+    same!(by_author(1).find_also_related(author::Entity).cached(TTL).all_shared(db));
+    same!(by_author(1).find_with_related(author::Entity).cached(TTL).all_shared(db));
+    same!(by_author(1).into_tuple::<(i32, String)>().cached(TTL).all_shared(db));
+    same!(by_author(1).cached(TTL).cursor_by(book::Column::Id).all_shared(db));
+    same!(books.cached(TTL).load_one_shared(author::Entity, db));
+    same!(books.as_slice().cached(TTL).load_many_shared(author::Entity, db));
+    Ok(())
+}
+
+/// What a web server does: each request is a task.
+#[tokio::test]
+async fn every_read_can_be_a_task_of_its_own() -> Result<(), DbErr> {
+    let shop = Shop::new().await;
+    macro_rules! spawn {
+        (|$db:ident| $read:expr) => {{
+            let $db = shop.db.clone();
+            tokio::spawn(async move { $read.await.map(drop) }).await.expect("a task")?;
+        }};
+    }
+    let books = by_author(1).all(&shop.db).await?;
+    spawn!(|db| by_author(1).cached(TTL).all(&db));
+    spawn!(|db| by_author(1).cached(TTL).one(&db));
+    spawn!(|db| by_author(1).cached(TTL).count(&db));
+    spawn!(|db| by_author(1).cached(TTL).exists(&db));
+    spawn!(|db| by_author(1).cached(TTL).paginate(&db, 2).fetch_page(0));
+    spawn!(|db| by_author(1).cached(TTL).paginate(&db, 2).num_items_and_pages());
+    spawn!(|db| by_author(1).find_also_related(author::Entity).cached(TTL).all(&db));
+    spawn!(|db| by_author(1).find_with_related(author::Entity).cached(TTL).all(&db));
+    spawn!(|db| by_author(1).into_json().cached(TTL).all(&db));
+    spawn!(|db| by_author(1).cached(TTL).into_tuple::<(i32, String)>().paginate(&db, 2).fetch());
+    spawn!(|db| by_author(1).cached(TTL).cursor_by(book::Column::Id).first(2).all(&db));
+    spawn!(|db| books.cached(TTL).load_one(author::Entity, &db));
+    let cache = shop.cache.clone();
+    spawn!(|db| cache.find_many::<book::Entity>(&db, [1, 2], TTL));
+    let transaction = shop.db.begin().await?;
+    let in_transaction = async move { by_author(1).cached(TTL).all(&transaction).await.map(drop) };
+    tokio::spawn(in_transaction).await.expect("a task")?;
+    Ok(())
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sea_orm::{
     ConnectionTrait, DbErr, EntityOrSelect, EntityTrait, Identity, Iterable, LoaderTrait,
-    ModelTrait, QueryTrait, Related, RelatedSelfVia, RelationTrait, Select,
+    ModelTrait, QueryTrait, Related, RelatedSelfVia, RelationDef, RelationTrait, Select,
 };
 
 use super::options::Decide;
@@ -53,210 +53,173 @@ type ModelOf<M> = <EntityOf<M> as EntityTrait>::Model;
 type RelationOf<M> = <EntityOf<M> as EntityTrait>::Relation;
 type Seekers<'r, D, K> = ReadThrough<'r, D, Listed<K>>;
 
+/// One of SeaORM's loads and its twin that shares the result. The words and the columns make the
+/// key, together with the select and the models' values.
+macro_rules! load {
+    (
+        $(#[$doc:meta])*
+        $name:ident, $shared:ident<$($generic:ident),+>($($arg:ident: $type:ty),+) -> $item:ty
+        where { $($bounds:tt)+ }
+        of $entity:ty, by $codec:ty;
+        words: $words:expr;
+        columns: $columns:expr;
+        select: |$select:ident| $selected:expr;
+        load: |$models:ident, $read:ident| $load:expr;
+    ) => {
+        $(#[$doc])*
+        pub async fn $name<$($generic,)+ D>(
+            self,
+            $($arg: $type,)+
+            db: &D,
+        ) -> Result<Vec<$item>, DbErr>
+        where
+            D: CacheSource,
+            $($bounds)+
+        {
+            self.$shared($($arg,)+ db).await.map(owned)
+        }
+
+        /// The same, shared with the cache: a hit copies a pointer.
+        ///
+        /// # Errors
+        ///
+        /// The same.
+        pub async fn $shared<$($generic,)+ D>(
+            self,
+            $($arg: $type,)+
+            db: &D,
+        ) -> Result<Arc<Vec<$item>>, DbErr>
+        where
+            D: CacheSource,
+            $($bounds)+
+        {
+            let decide = self.decide.of_others();
+            let $read = self.read::<$codec, $entity, D>(db, $words, &decide);
+            let columns = $columns;
+            let $select = $selected;
+            if let Some(found) = self.seek(&$read, &$select, &columns).await {
+                return Ok(found);
+            }
+            let $models = self.query.0;
+            $read.keep($load.await)
+        }
+    };
+}
+
 impl<M> Cached<Models<'_, M>>
 where
     M: ModelTrait + Sync,
 {
-    /// The related model of each, or `None`; see SeaORM's
-    /// `LoaderTrait::load_one`.
-    ///
-    /// # Errors
-    ///
-    /// SeaORM's if the relation is to many, or the database's.
-    pub async fn load_one<R, S, D>(self, stmt: S, db: &D) -> Result<Vec<Option<R::Model>>, DbErr>
-    where
-        R: StorableEntity,
-        S: EntityOrSelect<R>,
-        EntityOf<M>: Related<R>,
-        D: CacheSource,
-    {
-        let columns = related::<M, R>();
-        let select = stmt.select();
-        let decide = self.decide.of_others();
-        let read = self.read::<Maybe<Columns<R>>, R, D>(db, "load_one", &decide);
-        if let Some(found) = self.seek(&read, &select, &columns).await {
-            return Ok(owned(found));
-        }
-        read.keep(self.query.0.load_one(select, &read).await).map(owned)
+    load! {
+        /// The related model of each, or `None`; see SeaORM's
+        /// `LoaderTrait::load_one`.
+        ///
+        /// # Errors
+        ///
+        /// SeaORM's if the relation is to many, or the database's.
+        load_one, load_one_shared<R, S>(stmt: S) -> Option<R::Model>
+        where { R: StorableEntity, S: EntityOrSelect<R>, EntityOf<M>: Related<R> }
+        of R, by Maybe<Columns<R>>;
+        words: "load_one";
+        columns: related::<M, R>();
+        select: |select| stmt.select();
+        load: |models, read| models.load_one(select, &read);
     }
 
-    /// The related models of each; see SeaORM's
-    /// `LoaderTrait::load_many`.
-    ///
-    /// # Errors
-    ///
-    /// The database's; the cache adds none.
-    pub async fn load_many<R, S, D>(self, stmt: S, db: &D) -> Result<Vec<Vec<R::Model>>, DbErr>
-    where
-        R: StorableEntity,
-        S: EntityOrSelect<R>,
-        EntityOf<M>: Related<R>,
-        D: CacheSource,
-    {
-        let columns = related::<M, R>();
-        let select = stmt.select();
-        let decide = self.decide.of_others();
-        let read = self.read::<Listed<Columns<R>>, R, D>(db, "load_many", &decide);
-        if let Some(found) = self.seek(&read, &select, &columns).await {
-            return Ok(owned(found));
-        }
-        read.keep(self.query.0.load_many(select, &read).await).map(owned)
+    load! {
+        /// The related models of each; see SeaORM's
+        /// `LoaderTrait::load_many`.
+        ///
+        /// # Errors
+        ///
+        /// The database's; the cache adds none.
+        load_many, load_many_shared<R, S>(stmt: S) -> Vec<R::Model>
+        where { R: StorableEntity, S: EntityOrSelect<R>, EntityOf<M>: Related<R> }
+        of R, by Listed<Columns<R>>;
+        words: "load_many";
+        columns: related::<M, R>();
+        select: |select| stmt.select();
+        load: |models, read| models.load_many(select, &read);
     }
 
-    /// The related models of each, through a junction; see SeaORM's
-    /// `LoaderTrait::load_many_to_many`.
-    ///
-    /// # Errors
-    ///
-    /// SeaORM's if the relation has no such junction, or the database's.
-    pub async fn load_many_to_many<R, S, V, D>(
-        self,
-        stmt: S,
-        via: V,
-        db: &D,
-    ) -> Result<Vec<Vec<R::Model>>, DbErr>
-    where
-        R: StorableEntity,
-        S: EntityOrSelect<R>,
-        V: EntityTrait,
-        V::Model: Send + Sync,
-        EntityOf<M>: Related<R>,
-        D: CacheSource,
-    {
-        let columns = related::<M, R>();
-        let select = stmt.select();
-        let decide = self.decide.of_others();
-        let read = self.read::<Listed<Columns<R>>, R, D>(
-            db,
-            &format!("load_many_to_many {}", type_name::<V>()),
-            &decide,
-        );
-        if let Some(found) = self.seek(&read, &select, &columns).await {
-            return Ok(owned(found));
-        }
-        read.keep(self.query.0.load_many_to_many(select, via, &read).await).map(owned)
+    load! {
+        /// The related models of each, through a junction; see SeaORM's
+        /// `LoaderTrait::load_many_to_many`.
+        ///
+        /// # Errors
+        ///
+        /// SeaORM's if the relation has no such junction, or the database's.
+        load_many_to_many, load_many_to_many_shared<R, S, V>(stmt: S, via: V) -> Vec<R::Model>
+        where { R: StorableEntity, S: EntityOrSelect<R>, V: EntityTrait<Model: Send + Sync>, EntityOf<M>: Related<R> }
+        of R, by Listed<Columns<R>>;
+        words: &format!("load_many_to_many {}", type_name::<V>());
+        columns: related::<M, R>();
+        select: |select| stmt.select();
+        load: |models, read| models.load_many_to_many(select, via, &read);
     }
 
-    /// The model of the same entity that each one refers to; see SeaORM's
-    /// `LoaderTrait::load_self`.
-    ///
-    /// # Errors
-    ///
-    /// SeaORM's if the relation is not to the entity itself, or the database's.
-    pub async fn load_self<S, D>(
-        self,
-        stmt: S,
-        relation: RelationOf<M>,
-        db: &D,
-    ) -> Result<Vec<Option<ModelOf<M>>>, DbErr>
-    where
-        EntityOf<M>: StorableEntity,
-        RelationOf<M>: Send,
-        S: EntityOrSelect<EntityOf<M>>,
-        D: CacheSource,
-    {
-        let columns = relation.def().from_col;
-        let select = stmt.select();
-        let decide = self.decide.of_others();
-        let read = self.read::<Maybe<Columns<EntityOf<M>>>, EntityOf<M>, D>(
-            db,
-            &format!("load_self {relation:?}"),
-            &decide,
-        );
-        if let Some(found) = self.seek(&read, &select, &columns).await {
-            return Ok(owned(found));
-        }
-        read.keep(self.query.0.load_self(select, relation, &read).await).map(owned)
+    load! {
+        /// The model of the same entity that each one refers to; see SeaORM's
+        /// `LoaderTrait::load_self`.
+        ///
+        /// # Errors
+        ///
+        /// SeaORM's if the relation is not to the entity itself, or the database's.
+        load_self, load_self_shared<S>(stmt: S, relation: RelationOf<M>) -> Option<ModelOf<M>>
+        where { EntityOf<M>: StorableEntity, RelationOf<M>: Send, S: EntityOrSelect<EntityOf<M>> }
+        of EntityOf<M>, by Maybe<Columns<EntityOf<M>>>;
+        words: &format!("load_self {relation:?}");
+        columns: relation.def().from_col;
+        select: |select| stmt.select();
+        load: |models, read| models.load_self(select, relation, &read);
     }
 
-    /// The models of the same entity that refer to each one; see SeaORM's
-    /// `LoaderTrait::load_self_many`.
-    ///
-    /// # Errors
-    ///
-    /// SeaORM's if the relation is not to the entity itself, or the database's.
-    pub async fn load_self_many<S, D>(
-        self,
-        stmt: S,
-        relation: RelationOf<M>,
-        db: &D,
-    ) -> Result<Vec<Vec<ModelOf<M>>>, DbErr>
-    where
-        EntityOf<M>: StorableEntity,
-        RelationOf<M>: Send,
-        S: EntityOrSelect<EntityOf<M>>,
-        D: CacheSource,
-    {
-        let def = relation.def();
-        // SeaORM goes a "belongs to" the other way round.
-        let columns = if def.is_owner { def.from_col } else { def.to_col };
-        let select = stmt.select();
-        let decide = self.decide.of_others();
-        let read = self.read::<Listed<Columns<EntityOf<M>>>, EntityOf<M>, D>(
-            db,
-            &format!("load_self_many {relation:?}"),
-            &decide,
-        );
-        if let Some(found) = self.seek(&read, &select, &columns).await {
-            return Ok(owned(found));
-        }
-        read.keep(self.query.0.load_self_many(select, relation, &read).await).map(owned)
+    load! {
+        /// The models of the same entity that refer to each one; see SeaORM's
+        /// `LoaderTrait::load_self_many`.
+        ///
+        /// # Errors
+        ///
+        /// SeaORM's if the relation is not to the entity itself, or the database's.
+        load_self_many, load_self_many_shared<S>(stmt: S, relation: RelationOf<M>) -> Vec<ModelOf<M>>
+        where { EntityOf<M>: StorableEntity, RelationOf<M>: Send, S: EntityOrSelect<EntityOf<M>> }
+        of EntityOf<M>, by Listed<Columns<EntityOf<M>>>;
+        words: &format!("load_self_many {relation:?}");
+        columns: referred_to(&relation.def());
+        select: |select| stmt.select();
+        load: |models, read| models.load_self_many(select, relation, &read);
     }
 
-    /// The models of the same entity that each one refers to through a junction; see SeaORM's
-    /// `LoaderTrait::load_self_via`.
-    ///
-    /// # Errors
-    ///
-    /// The database's; the cache adds none.
-    pub async fn load_self_via<V, D>(self, via: V, db: &D) -> Result<Vec<Vec<ModelOf<M>>>, DbErr>
-    where
-        V: EntityTrait,
-        EntityOf<M>: StorableEntity + RelatedSelfVia<V>,
-        D: CacheSource,
-    {
-        let columns = <EntityOf<M> as RelatedSelfVia<V>>::via().from_col;
-        let select = EntityOrSelect::select(EntityOf::<M>::default());
-        let decide = self.decide.of_others();
-        let read = self.read::<Listed<Columns<EntityOf<M>>>, EntityOf<M>, D>(
-            db,
-            &format!("load_self_via {}", type_name::<V>()),
-            &decide,
-        );
-        if let Some(found) = self.seek(&read, &select, &columns).await {
-            return Ok(owned(found));
-        }
-        read.keep(self.query.0.load_self_via(via, &read).await).map(owned)
+    load! {
+        /// The models of the same entity that each one refers to through a junction; see SeaORM's
+        /// `LoaderTrait::load_self_via`.
+        ///
+        /// # Errors
+        ///
+        /// The database's; the cache adds none.
+        load_self_via, load_self_via_shared<V>(via: V) -> Vec<ModelOf<M>>
+        where { V: EntityTrait, EntityOf<M>: StorableEntity + RelatedSelfVia<V> }
+        of EntityOf<M>, by Listed<Columns<EntityOf<M>>>;
+        words: &format!("load_self_via {}", type_name::<V>());
+        columns: <EntityOf<M> as RelatedSelfVia<V>>::via().from_col;
+        select: |select| EntityOrSelect::select(EntityOf::<M>::default());
+        load: |models, read| models.load_self_via(via, &read);
     }
 
-    /// The models of the same entity that refer to each one through a junction; see SeaORM's
-    /// `LoaderTrait::load_self_via_rev`.
-    ///
-    /// # Errors
-    ///
-    /// The database's; the cache adds none.
-    pub async fn load_self_via_rev<V, D>(
-        self,
-        via: V,
-        db: &D,
-    ) -> Result<Vec<Vec<ModelOf<M>>>, DbErr>
-    where
-        V: EntityTrait,
-        EntityOf<M>: StorableEntity + RelatedSelfVia<V>,
-        D: CacheSource,
-    {
-        let columns = <EntityOf<M> as RelatedSelfVia<V>>::to().to_col;
-        let select = EntityOrSelect::select(EntityOf::<M>::default());
-        let decide = self.decide.of_others();
-        let read = self.read::<Listed<Columns<EntityOf<M>>>, EntityOf<M>, D>(
-            db,
-            &format!("load_self_via_rev {}", type_name::<V>()),
-            &decide,
-        );
-        if let Some(found) = self.seek(&read, &select, &columns).await {
-            return Ok(owned(found));
-        }
-        read.keep(self.query.0.load_self_via_rev(via, &read).await).map(owned)
+    load! {
+        /// The models of the same entity that refer to each one through a junction; see SeaORM's
+        /// `LoaderTrait::load_self_via_rev`.
+        ///
+        /// # Errors
+        ///
+        /// The database's; the cache adds none.
+        load_self_via_rev, load_self_via_rev_shared<V>(via: V) -> Vec<ModelOf<M>>
+        where { V: EntityTrait, EntityOf<M>: StorableEntity + RelatedSelfVia<V> }
+        of EntityOf<M>, by Listed<Columns<EntityOf<M>>>;
+        words: &format!("load_self_via_rev {}", type_name::<V>());
+        columns: <EntityOf<M> as RelatedSelfVia<V>>::to().to_col;
+        select: |select| EntityOrSelect::select(EntityOf::<M>::default());
+        load: |models, read| models.load_self_via_rev(via, &read);
     }
 
     fn read<'r, K: Codec, R: EntityTrait, D: CacheSource>(
@@ -300,6 +263,11 @@ where
 {
     let through = <EntityOf<M> as Related<R>>::via();
     through.unwrap_or_else(<EntityOf<M> as Related<R>>::to).from_col
+}
+
+/// SeaORM goes a "belongs to" the other way round.
+fn referred_to(relation: &RelationDef) -> Identity {
+    if relation.is_owner { relation.from_col.clone() } else { relation.to_col.clone() }
 }
 
 /// These columns, or all if one of them is not the entity's.

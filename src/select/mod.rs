@@ -3,6 +3,7 @@
 mod cursor;
 mod entity_loader;
 mod find_many;
+mod keep;
 mod loader;
 mod many;
 mod options;

@@ -19,7 +19,7 @@ use super::internal::Source;
 use super::options::{Decide, Mode, Options};
 use crate::cache::Engine;
 use crate::call::{Answer, Call, OwnedCall, Want};
-use crate::codec::{Results, open, seal};
+use crate::codec::Results;
 use crate::depend::Plan;
 use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
@@ -28,7 +28,7 @@ use crate::flight::{Leader, Role, landed};
 use crate::key::{Digest, Family, Key};
 use crate::sql::facts::{Analysis, ReadFacts};
 use crate::stats::{Counters, count};
-use crate::store::{ENTRY_OVERHEAD, Entry};
+use crate::store::Entry;
 use crate::sync::{Mutex, lock};
 
 /// How often a task waits for another's load before it asks the database itself.
@@ -36,11 +36,11 @@ const JOINS: usize = 3;
 
 /// One cached read; see the module.
 pub(crate) struct ReadThrough<'r, D, R: Results> {
-    db: &'r D,
+    pub(super) db: &'r D,
     form: Form,
-    options: &'r Options,
-    decide: Option<&'r Decide<R::Item>>,
-    progress: Mutex<Progress<'r, R::Value>>,
+    pub(super) options: &'r Options,
+    pub(super) decide: Option<&'r Decide<R::Item>>,
+    pub(super) progress: Mutex<Progress<'r, R::Value>>,
 }
 
 /// What is read, beside the SQL.
@@ -54,7 +54,7 @@ pub(crate) struct Form {
     pub(crate) words: String,
 }
 
-enum Progress<'r, V> {
+pub(super) enum Progress<'r, V> {
     /// Nothing was asked yet.
     Waiting,
     /// An entry answers.
@@ -64,16 +64,16 @@ enum Progress<'r, V> {
     Filling(Box<Filling<'r>>),
 }
 
-struct Filling<'r> {
-    fill: Fill,
-    key: Key,
-    counters: Arc<Counters>,
+pub(super) struct Filling<'r> {
+    pub(super) fill: Fill,
+    pub(super) key: Key,
+    pub(super) counters: Arc<Counters>,
     /// Ours to land, if others may wait for it.
-    leader: Option<Leader<'r>>,
+    pub(super) leader: Option<Leader<'r>>,
     /// The key says everything; otherwise it is the first statement that says it.
     keyed: bool,
     statements: usize,
-    refusal: Option<Reason>,
+    pub(super) refusal: Option<Reason>,
 }
 
 impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
@@ -125,32 +125,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         }
     }
 
-    /// The result: an entry's, or this answer, which is stored if that is safe.
-    pub(crate) fn keep(&self, answer: Result<R::Value, DbErr>) -> Result<Arc<R::Value>, DbErr> {
-        let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing);
-        match progress {
-            Progress::Found(value) => Ok(value),
-            Progress::Waiting | Progress::Bypassing => answer.map(Arc::new),
-            Progress::Filling(mut filling) => {
-                let value = Arc::new(answer?);
-                let (leader, counters) = (filling.leader.take(), filling.counters.clone());
-                let key = filling.key.clone();
-                let stored = self.store(*filling, value.clone());
-                if let Err(reason) = &stored {
-                    count(&counters.refused);
-                    self.engine().tell(|| Event::FillRefused { key: &key, reason });
-                }
-                match (leader, stored) {
-                    (Some(leader), Ok(entry)) => leader.land(Some(entry)),
-                    (Some(leader), Err(reason)) if !reason.passes() => leader.land(None),
-                    _ => {}
-                }
-                Ok(value)
-            }
-        }
-    }
-
-    fn engine(&self) -> &'r Engine {
+    pub(super) fn engine(&self) -> &'r Engine {
         &self.db.database().engine
     }
 
@@ -188,7 +163,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         self.db.database().raw_state().err()
     }
 
-    fn is_private(&self) -> bool {
+    pub(super) fn is_private(&self) -> bool {
         self.db.in_transaction() && !broken(Fault::HitInTransaction)
     }
 
@@ -379,62 +354,6 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         }
         plan.ok()
     }
-
-    /// Steps 4 and 5.
-    fn store(&self, filling: Filling<'_>, value: Arc<R::Value>) -> Result<Arc<Entry>, Reason> {
-        let engine = self.engine();
-        if let Some(reason) = filling.refusal {
-            return Err(reason);
-        }
-        if self.options.skip_empty && R::is_empty(&value) {
-            return Err(Reason::Empty);
-        }
-        if self.decide.is_some_and(|decide| !decide.keeps(R::items(&value))) {
-            return Err(Reason::Declined);
-        }
-        let ttl = self.decide.and_then(|decide| decide.ttl(R::items(&value)));
-        let ttl = ttl.unwrap_or(self.options.ttl(engine));
-        if ttl.is_zero() {
-            return Err(Reason::ZeroTtl);
-        }
-        let through = engine.check_codec && R::HAS_BYTES;
-        let value = if through { self.through_codec(&value)? } else { value };
-        let heap_bytes = R::heap_bytes(&value);
-        let filled_ms = filling.fill.filled_ms;
-        let (stamps, tags) = filling.fill.finish(self.db.database())?;
-        if self.is_private() {
-            // It wrote while the query ran.
-            return Err(Reason::InTransaction);
-        }
-        let bytes = size_of::<R::Value>() + heap_bytes + stamps.bytes() + ENTRY_OVERHEAD;
-        if bytes > engine.max_entry_bytes() {
-            return Err(Reason::TooLarge { bytes });
-        }
-        let entry = Arc::new(Entry {
-            key: filling.key,
-            kind: TypeId::of::<R>(),
-            value,
-            stamps,
-            filled_ms,
-            ttl_ms: engine.spread(as_ms(ttl)),
-            bytes,
-            counters: filling.counters,
-        });
-        engine.store.insert(entry.clone());
-        count(&entry.counters.fills);
-        engine.tell(|| Event::Fill { key: &entry.key, tags: &tags, bytes });
-        Ok(entry)
-    }
-
-    /// What a store that holds bytes would give back.
-    fn through_codec(&self, value: &R::Value) -> Result<Arc<R::Value>, Reason> {
-        let packing = &self.engine().packing;
-        let bytes = seal::<R>(value, packing)?;
-        let again = open::<R>(&bytes, packing).filter(|again| R::same(value, again));
-        again.map(Arc::new).ok_or_else(|| {
-            Reason::Unencodable("what was decoded is not what was encoded".to_owned())
-        })
-    }
 }
 
 impl Filling<'_> {
@@ -450,7 +369,7 @@ fn stop() -> DbErr {
 }
 
 /// At least one millisecond, since zero is no TTL at all.
-fn as_ms(ttl: std::time::Duration) -> u64 {
+pub(super) fn as_ms(ttl: std::time::Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 

@@ -1,0 +1,97 @@
+//! The end of a cached read: what is given to the caller, and stored.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use sea_orm::DbErr;
+
+use super::internal::Source;
+use super::read::{Filling, Progress, ReadThrough, as_ms};
+use crate::codec::{Results, open, seal};
+use crate::event::{Event, Reason};
+use crate::stats::count;
+use crate::store::{ENTRY_OVERHEAD, Entry};
+use crate::sync::lock;
+
+impl<D: Source, R: Results> ReadThrough<'_, D, R> {
+    /// The result: an entry's, or this answer, which is stored if that is safe.
+    pub(crate) fn keep(&self, answer: Result<R::Value, DbErr>) -> Result<Arc<R::Value>, DbErr> {
+        let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing);
+        match progress {
+            Progress::Found(value) => Ok(value),
+            Progress::Waiting | Progress::Bypassing => answer.map(Arc::new),
+            Progress::Filling(mut filling) => {
+                let value = Arc::new(answer?);
+                let (leader, counters) = (filling.leader.take(), filling.counters.clone());
+                let key = filling.key.clone();
+                let stored = self.store(*filling, value.clone());
+                if let Err(reason) = &stored {
+                    count(&counters.refused);
+                    self.engine().tell(|| Event::FillRefused { key: &key, reason });
+                }
+                match (leader, stored) {
+                    (Some(leader), Ok(entry)) => leader.land(Some(entry)),
+                    (Some(leader), Err(reason)) if !reason.passes() => leader.land(None),
+                    _ => {}
+                }
+                Ok(value)
+            }
+        }
+    }
+
+    /// Steps 4 and 5.
+    fn store(&self, filling: Filling<'_>, value: Arc<R::Value>) -> Result<Arc<Entry>, Reason> {
+        let engine = self.engine();
+        if let Some(reason) = filling.refusal {
+            return Err(reason);
+        }
+        if self.options.skip_empty && R::is_empty(&value) {
+            return Err(Reason::Empty);
+        }
+        if self.decide.is_some_and(|decide| !decide.keeps(R::items(&value))) {
+            return Err(Reason::Declined);
+        }
+        let ttl = self.decide.and_then(|decide| decide.ttl(R::items(&value)));
+        let ttl = ttl.unwrap_or(self.options.ttl(engine));
+        if ttl.is_zero() {
+            return Err(Reason::ZeroTtl);
+        }
+        let through = engine.check_codec && R::HAS_BYTES;
+        let value = if through { self.through_codec(&value)? } else { value };
+        let heap_bytes = R::heap_bytes(&value);
+        let filled_ms = filling.fill.filled_ms;
+        let (stamps, tags) = filling.fill.finish(self.db.database())?;
+        if self.is_private() {
+            // It wrote while the query ran.
+            return Err(Reason::InTransaction);
+        }
+        let bytes = size_of::<R::Value>() + heap_bytes + stamps.bytes() + ENTRY_OVERHEAD;
+        if bytes > engine.max_entry_bytes() {
+            return Err(Reason::TooLarge { bytes });
+        }
+        let entry = Arc::new(Entry {
+            key: filling.key,
+            kind: TypeId::of::<R>(),
+            value,
+            stamps,
+            filled_ms,
+            ttl_ms: engine.spread(as_ms(ttl)),
+            bytes,
+            counters: filling.counters,
+        });
+        engine.store.insert(entry.clone());
+        count(&entry.counters.fills);
+        engine.tell(|| Event::Fill { key: &entry.key, tags: &tags, bytes });
+        Ok(entry)
+    }
+
+    /// What a store that holds bytes would give back.
+    fn through_codec(&self, value: &R::Value) -> Result<Arc<R::Value>, Reason> {
+        let packing = &self.engine().packing;
+        let bytes = seal::<R>(value, packing)?;
+        let again = open::<R>(&bytes, packing).filter(|again| R::same(value, again));
+        again.map(Arc::new).ok_or_else(|| {
+            Reason::Unencodable("what was decoded is not what was encoded".to_owned())
+        })
+    }
+}
