@@ -1,7 +1,6 @@
 //! The engine that joins the mechanisms, and the handle that users hold.
 
-use std::any::TypeId;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::key::Digest;
 use crate::replica::LastBumps;
 use crate::schema::Name;
 use crate::stats::{Registry, Stats, count};
-use crate::store::{Entry, Memory};
+use crate::store::{Entry, Kind, Memory};
 use crate::tag::Tag;
 use crate::versions::Versions;
 
@@ -60,6 +59,8 @@ pub(crate) struct Engine {
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
     pub(crate) last_bumps: LastBumps,
+    /// Counts the loads that began.
+    loads: AtomicU64,
     /// Changes of some database's schema that are under way.
     pub(crate) schema_changes: AtomicUsize,
 }
@@ -99,6 +100,7 @@ impl Engine {
             databases: Mutex::default(),
             declarations: RwLock::default(),
             last_bumps: LastBumps::default(),
+            loads: AtomicU64::new(0),
             schema_changes: AtomicUsize::new(0),
         }
     }
@@ -137,7 +139,7 @@ impl Engine {
 
     /// A valid entry of this kind, or nothing.
     #[inline]
-    pub(crate) fn lookup(&self, digest: &Digest, kind: TypeId) -> Option<Arc<Entry>> {
+    pub(crate) fn lookup(&self, digest: &Digest, kind: Kind) -> Option<Arc<Entry>> {
         let entry = self.store.get(digest)?;
         if entry.kind != kind {
             return None;
@@ -151,6 +153,11 @@ impl Engine {
         }
         self.store.remove(&entry);
         None
+    }
+
+    /// A number for a load that begins now.
+    pub(crate) fn next_load(&self) -> u64 {
+        self.loads.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn age_ms(&self, entry: &Entry) -> u64 {

@@ -33,7 +33,7 @@ use crate::transaction::CachedTransaction;
 pub struct CachedConnection<C = DatabaseConnection> {
     inner: Arc<C>,
     database: Arc<Database>,
-    scope: Option<Arc<str>>,
+    scope: Arc<[Arc<str>]>,
     /// Do its transactions use the cache while they can?
     transactions: bool,
     replica: Option<Arc<Replica<C>>>,
@@ -62,7 +62,7 @@ impl<C> std::fmt::Debug for CachedConnection<C> {
 
 impl<C> CachedConnection<C> {
     pub(crate) fn new(inner: Arc<C>, database: Arc<Database>) -> Self {
-        Self { inner, database, scope: None, transactions: false, replica: None }
+        Self { inner, database, scope: Arc::new([]), transactions: false, replica: None }
     }
 
     pub(crate) fn primary(&self) -> &Arc<C> {
@@ -77,8 +77,9 @@ impl<C> CachedConnection<C> {
         &self.database
     }
 
-    pub(crate) fn scope(&self) -> Option<&str> {
-        self.scope.as_deref()
+    /// The names that were given, the outermost first.
+    pub(crate) fn scope(&self) -> &[Arc<str>] {
+        &self.scope
     }
 
     /// The wrapped connection. What is written through it directly is not seen: entries that
@@ -108,7 +109,8 @@ impl<C> CachedConnection<C> {
     }
 
     /// The same connection with entries of its own: what is filled in one scope is never read in
-    /// another. For queries whose result depends on who asks. Writes invalidate in all scopes.
+    /// another. For queries whose result depends on who asks. Writes invalidate in all scopes. A
+    /// scope of a connection that has one lies within that.
     ///
     /// ```
     /// # use sea_orm_cache::CachedConnection;
@@ -118,7 +120,8 @@ impl<C> CachedConnection<C> {
     /// ```
     #[must_use]
     pub fn scoped(&self, name: &str) -> Self {
-        Self { scope: Some(name.into()), ..self.clone() }
+        let scope = self.scope.iter().cloned().chain([name.into()]).collect();
+        Self { scope, ..self.clone() }
     }
 
     /// The same connection, whose transactions use the cache for their cached reads until they

@@ -227,7 +227,7 @@ impl Database {
     pub(crate) fn digest(
         &self,
         kind: &[&str; 2],
-        scope: Option<&str>,
+        scope: &[Arc<str>],
         tags: &[Arc<str>],
         sql: &str,
         values: &[Value],
@@ -242,10 +242,8 @@ impl Database {
         kind.iter().for_each(|words| text(words));
         tags.iter().for_each(|tag| text(tag));
         let ignore_scope = crate::fault::broken(crate::fault::Fault::KeyIgnoresScope);
-        match scope.filter(|_| !ignore_scope) {
-            Some(scope) => text(scope),
-            None => hash.update(u64::MAX.to_le_bytes()),
-        }
+        scope.iter().filter(|_| !ignore_scope).for_each(|name| text(name));
+        hash.update(u64::MAX.to_le_bytes());
         hash.update((sql.len() as u64).to_le_bytes());
         hash.update(sql);
         let ignore_values = crate::fault::broken(crate::fault::Fault::KeyIgnoresValues);

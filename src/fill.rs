@@ -36,6 +36,7 @@ pub(crate) struct Fill {
     names: Option<Vec<Tag>>,
     /// How often raw SQL had opened or ended a transaction at the first statement.
     raw_state: Option<usize>,
+    pub(crate) order: u64,
     /// An entry is as old as its first query's start.
     pub(crate) filled_ms: u64,
 }
@@ -49,6 +50,7 @@ impl Fill {
             stamps: engine.versions.start(),
             names: engine.observer.is_some().then(|| vec![Tag::All]),
             raw_state: None,
+            order: engine.next_load(),
             filled_ms: engine.clock.now_ms(),
         }
     }

@@ -18,15 +18,36 @@ type Landed = Option<Option<Arc<Entry>>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
-    open: Mutex<HashMap<Digest, Arc<watch::Sender<Landed>>>>,
+    open: Mutex<HashMap<Digest, Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    sender: Arc<watch::Sender<Landed>>,
+    leader: Party,
+}
+
+/// The task that a future belongs to; outside any task, its thread.
+type Party = (Option<tokio::task::Id>, std::thread::ThreadId);
+
+fn party() -> Party {
+    let task = tokio::task::try_id();
+    // A task moves between threads.
+    let thread = std::thread::current().id();
+    (task, thread)
+}
+
+fn are_one(a: Party, b: Party) -> bool {
+    if a.0.is_some() || b.0.is_some() { a.0 == b.0 } else { a.1 == b.1 }
 }
 
 /// What to do about a missing key.
 pub(crate) enum Role<'f> {
     /// Load it, and land the result.
     Lead(Leader<'f>),
-    /// Wait for the one who loads it.
-    Join(watch::Receiver<Landed>),
+    /// Wait for the one who loads it; `true` if that is a future of the same task, which may not
+    /// be polled while this one waits.
+    Join(watch::Receiver<Landed>, bool),
 }
 
 /// Ends the flight when it is dropped, whatever happened.
@@ -39,11 +60,12 @@ pub(crate) struct Leader<'f> {
 impl Flights {
     pub(crate) fn board(&self, digest: &Digest) -> Role<'_> {
         let mut open = lock(&self.open);
-        if let Some(sender) = open.get(digest) {
-            return Role::Join(sender.subscribe());
+        let party = party();
+        if let Some(open) = open.get(digest) {
+            return Role::Join(open.sender.subscribe(), are_one(open.leader, party));
         }
         let sender = Arc::new(watch::Sender::new(None));
-        open.insert(*digest, sender.clone());
+        open.insert(*digest, Open { sender: sender.clone(), leader: party });
         Role::Lead(Leader { flights: self, digest: *digest, sender })
     }
 }

@@ -164,7 +164,7 @@ async fn fly(world: &World, flights: &Flights, loads: &AtomicUsize, revalidate: 
     let must = world.acknowledged.load(Ordering::SeqCst);
     for _ in 0..3 {
         match flights.board(&[0; 32]) {
-            Role::Join(flight) => {
+            Role::Join(flight, _) => {
                 let Some(Some(entry)) = landed(flight).await else { continue };
                 if !revalidate || world.versions.hold(&entry.stamps) {
                     let number = *entry.value.clone().downcast::<u64>().unwrap();

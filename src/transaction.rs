@@ -32,7 +32,7 @@ pub struct CachedTransaction<T = DatabaseTransaction> {
     outermost: bool,
     /// Until it is dirty its reads may be answered from the cache and fill it.
     reads: bool,
-    scope: Option<Arc<str>>,
+    scope: Arc<[Arc<str>]>,
 }
 
 impl<T> std::fmt::Debug for CachedTransaction<T> {
@@ -48,11 +48,11 @@ impl<T> CachedTransaction<T> {
         let log = Arc::new(Log::default());
         log.with(|changes| changes.locked = locked);
         let database = database.clone();
-        Self { inner, database, log, outermost: true, reads: false, scope: None }
+        Self { inner, database, log, outermost: true, reads: false, scope: Arc::new([]) }
     }
 
     /// Its reads are everybody's, as long as it does nothing of its own.
-    pub(crate) fn reading(self, reads: bool, scope: Option<Arc<str>>) -> Self {
+    pub(crate) fn reading(self, reads: bool, scope: Arc<[Arc<str>]>) -> Self {
         Self { reads, scope, ..self }
     }
 
@@ -76,8 +76,8 @@ impl<T> CachedTransaction<T> {
         self.log.with(|changes| changes.left)
     }
 
-    pub(crate) fn scope(&self) -> Option<&str> {
-        self.scope.as_deref()
+    pub(crate) fn scope(&self) -> &[Arc<str>] {
+        &self.scope
     }
 
     /// Do these options take SQLite's write lock at once?

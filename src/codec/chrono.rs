@@ -27,6 +27,13 @@ pub(super) fn encode(value: &Value, out: &mut Vec<u8>) -> bool {
         Value::ChronoDateTimeLocal(v) => {
             put(out, kind::LOCAL, *v, |out, at| put_moment(out, at.naive_utc()));
         }
+        // A leap second that is none in UTC can't be made again from its parts.
+        Value::ChronoDateTimeWithTimeZone(Some(at))
+            if at.timestamp_subsec_nanos() >= 1_000_000_000
+                && at.timestamp().rem_euclid(60) != 59 =>
+        {
+            return false;
+        }
         Value::ChronoDateTimeWithTimeZone(v) => put(out, kind::ZONED, *v, |out, at| {
             put_signed(out, at.offset().local_minus_utc().into());
             put_moment(out, at.naive_utc());

@@ -59,10 +59,10 @@ pub fn seal<K: Codec>(value: &K::Value, packing: &Packing) -> Result<Vec<u8>, Re
 }
 
 /// The value in a store's bytes; `None` for anything that [`seal`] did not write for this type.
-/// Takes no more memory than the limit allows, and does not panic.
+/// Takes memory in proportion to the limit, and does not panic.
 pub fn open<K: Codec>(bytes: &[u8], packing: &Packing) -> Option<K::Value> {
     let (head, stored) = bytes.split_at_checked(HEAD)?;
-    let mut input = Input(head);
+    let mut input = Input::new(head, 0);
     if input.array()? != MAGIC || input.byte()? != VERSION {
         return None;
     }
@@ -86,7 +86,7 @@ pub fn open<K: Codec>(bytes: &[u8], packing: &Packing) -> Option<K::Value> {
         return None;
     }
     let decode = || {
-        let mut input = Input(body);
+        let mut input = Input::new(body, packing.max_bytes);
         let value = K::decode(&mut input)?;
         (input.left() == 0).then_some(value)
     };

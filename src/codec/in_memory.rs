@@ -6,13 +6,16 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::{Codec, Fingerprint, Input, Unencodable};
+use sea_orm::{EntityTrait, Iterable, ModelTrait};
 
-/// A type that is only kept in memory.
+use super::{Codec, Fingerprint, Input, Unencodable};
+use crate::value::heap_bytes;
+
+/// A model with what was loaded for it, which is only kept in memory.
 #[derive(Debug)]
 pub struct InMemory<T>(PhantomData<fn() -> T>);
 
-impl<T: fmt::Debug + Send + Sync + 'static> Codec for InMemory<T> {
+impl<T: ModelTrait + Sync + 'static> Codec for InMemory<T> {
     type Value = T;
     const HAS_BYTES: bool = false;
 
@@ -30,12 +33,14 @@ impl<T: fmt::Debug + Send + Sync + 'static> Codec for InMemory<T> {
         None
     }
 
-    /// The length of its debug form: names of fields make up for what they hold.
+    /// The length of its debug form, the only thing that tells of its relations, or what its own
+    /// columns hold, if that form hides them.
     fn heap_bytes(value: &T) -> usize {
         let mut counter = Counter(0);
         // Ours never fails.
         let _ = fmt::write(&mut counter, format_args!("{value:?}"));
-        counter.0
+        let columns = <T::Entity as EntityTrait>::Column::iter();
+        counter.0.max(columns.map(|column| heap_bytes(&value.get(column))).sum())
     }
 
     fn same(_: &T, _: &T) -> bool {

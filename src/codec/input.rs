@@ -2,28 +2,42 @@
 
 /// Bytes that are read from the front. Every reader gives `None` where they end too early.
 #[derive(Debug)]
-pub(crate) struct Input<'b>(pub(crate) &'b [u8]);
+pub(crate) struct Input<'b> {
+    bytes: &'b [u8],
+    /// How much memory lists may still take, in bytes: one byte of input may stand for a large item.
+    memory: usize,
+}
 
 impl<'b> Input<'b> {
+    pub(crate) fn new(bytes: &'b [u8], memory: usize) -> Self {
+        Self { bytes, memory }
+    }
+
     pub(crate) fn left(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
+    }
+
+    /// Room for a list of this many items.
+    pub(crate) fn list<T>(&mut self, len: usize) -> Option<Vec<T>> {
+        self.memory = self.memory.checked_sub(len.checked_mul(size_of::<T>())?)?;
+        Some(Vec::with_capacity(len))
     }
 
     pub(crate) fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
+        let (first, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
         Some(*first)
     }
 
     pub(crate) fn take(&mut self, len: usize) -> Option<&'b [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
+        let (taken, rest) = self.bytes.split_at_checked(len)?;
+        self.bytes = rest;
         Some(taken)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
+        let (taken, rest) = self.bytes.split_first_chunk()?;
+        self.bytes = rest;
         Some(*taken)
     }
 
@@ -119,7 +133,7 @@ mod tests {
             let mut out = Vec::new();
             put_varint(&mut out, value);
             put_signed(&mut out, value as i64);
-            let mut input = Input(&out);
+            let mut input = Input::new(&out, 0);
             assert_eq!(input.varint(), Some(value));
             assert_eq!(input.signed(), Some(value as i64));
             assert_eq!(input.left(), 0);
@@ -128,10 +142,10 @@ mod tests {
 
     #[test]
     fn a_number_that_is_too_long_is_none() {
-        assert_eq!(Input(&[0xff; 10]).varint(), None);
-        assert_eq!(Input(&[0x80; 20]).varint(), None);
+        assert_eq!(Input::new(&[0xff; 10], 0).varint(), None);
+        assert_eq!(Input::new(&[0x80; 20], 0).varint(), None);
         let mut largest = [0xff; 10];
         largest[9] = 1;
-        assert_eq!(Input(&largest).varint(), Some(u64::MAX));
+        assert_eq!(Input::new(&largest, 0).varint(), Some(u64::MAX));
     }
 }

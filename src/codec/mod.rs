@@ -108,9 +108,8 @@ impl<K: Codec> Codec for Listed<K> {
 
     #[allow(private_interfaces)]
     fn decode(input: &mut Input<'_>) -> Option<Self::Value> {
-        // Every item takes at least one byte, so a false length runs out of input.
         let len = input.len()?;
-        let mut items = Vec::with_capacity(len.min(1024).min(input.left()));
+        let mut items = input.list(len)?;
         for _ in 0..len {
             items.push(K::decode(input)?);
         }
@@ -190,7 +189,7 @@ impl<K: Codec> Results for Maybe<K> {
 /// A number of rows, or whether there are any.
 impl<T> Results for Serde<T>
 where
-    Serde<T>: Codec,
+    Self: Codec,
 {
     type Item = std::convert::Infallible;
 

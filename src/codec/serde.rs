@@ -11,13 +11,15 @@ use serde::de::DeserializeOwned;
 use super::input::put_bytes;
 use super::{Codec, Fingerprint, Input, Unencodable};
 
-/// A type that serde can write and read.
+/// A type that serde can write and read; `V` is the way in which rows become one, since two ways
+/// may give the same type.
 #[derive(Debug)]
-pub struct Serde<T>(PhantomData<fn() -> T>);
+pub struct Serde<T, V = ()>(PhantomData<fn() -> (T, V)>);
 
-impl<T> Codec for Serde<T>
+impl<T, V> Codec for Serde<T, V>
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: 'static,
 {
     type Value = T;
     const HAS_BYTES: bool = true;
@@ -25,7 +27,7 @@ where
     #[allow(private_interfaces)]
     fn fingerprint(into: &mut Fingerprint) {
         into.text("serde");
-        into.text(type_name::<T>());
+        into.text(type_name::<(T, V)>());
     }
 
     fn encode(value: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
@@ -35,18 +37,23 @@ where
 
     #[allow(private_interfaces)]
     fn decode(input: &mut Input<'_>) -> Option<T> {
-        read(input.bytes()?, |reader| T::deserialize(&mut reader.with_human_readable()))
+        let bytes = input.bytes()?;
+        let value = read(bytes, |reader| T::deserialize(&mut reader.with_human_readable()))?;
+        // Serde reads an older struct's bytes too, where it can: they would be written otherwise now.
+        let mut written = Census::default();
+        io::Write::write_all(&mut written, bytes).ok()?;
+        (write(&value, Census::default()).ok()? == written).then_some(value)
     }
 
     /// Its encoded size: near enough for a budget.
     fn heap_bytes(value: &T) -> usize {
         // A value that serde refuses is refused again, with the reason, where it is to be stored.
-        write(value, Counter(0)).map_or(0, |counter| counter.0)
+        write(value, Census::default()).map_or(0, |census| census.total())
     }
 
-    /// Maps may come back in another order.
+    /// What serde skips can't be seen.
     fn same(a: &T, b: &T) -> bool {
-        write(a, Counter(0)).map(|a| a.0) == write(b, Counter(0)).map(|b| b.0)
+        write(a, Census::default()).ok() == write(b, Census::default()).ok()
     }
 }
 
@@ -75,12 +82,27 @@ fn write<T: Serialize, W: io::Write>(value: &T, out: W) -> Result<W, Unencodable
     Ok(writer.into_inner())
 }
 
-/// Counts bytes and keeps none.
-struct Counter(usize);
+/// How often each byte was written: the same for a map in whatever order.
+#[derive(PartialEq)]
+struct Census([u32; 256]);
 
-impl io::Write for Counter {
+impl Default for Census {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl Census {
+    fn total(&self) -> usize {
+        self.0.iter().map(|count| *count as usize).sum()
+    }
+}
+
+impl io::Write for Census {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
+        for byte in bytes {
+            self.0[usize::from(*byte)] += 1;
+        }
         Ok(bytes.len())
     }
 

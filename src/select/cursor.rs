@@ -114,7 +114,7 @@ where
     pub async fn all_shared<D: CacheSource>(&mut self, db: &D) -> Result<Arc<Vec<S::Item>>, DbErr> {
         let CursorOf { cursor, words, last, .. } = &mut self.query;
         let words = format!("cursor {last} {words}");
-        let form = Form { family: Family::List, table: None, words };
+        let form = Form { family: Family::List, table: None, words, ..Form::default() };
         let read = ReadThrough::<D, Listed<K>>::new(db, form, &self.options, Some(&self.decide));
         let answer = cursor.all(&read).await;
         read.keep(answer)

@@ -171,8 +171,7 @@ where
     }
 
     async fn total<D: CacheSource>(&self, db: &D, page_size: u64) -> Result<u64, DbErr> {
-        let form =
-            Form { family: Family::Count, table: Some(table_of::<E>()), words: String::new() };
+        let form = Form { family: Family::Count, table: Some(table_of::<E>()), ..Form::default() };
         let read = ReadThrough::<D, Serde<u64>>::new(db, form, &self.options, None);
         let answer = self.query.loader.clone().num_items(&read, page_size).await;
         read.keep(answer).map(|count| *count)
@@ -181,5 +180,10 @@ where
 
 /// A loader's debug form says what is loaded with the models; what they are is in its select.
 fn form<E: EntityTrait>(family: Family, loader: &impl fmt::Debug, words: &str) -> Form {
-    Form { family, table: Some(table_of::<E>()), words: format!("{loader:?} {words}") }
+    Form {
+        family,
+        table: Some(table_of::<E>()),
+        words: format!("{loader:?} {words}"),
+        ..Form::default()
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{FromValueTuple, IntoValueTuple, ValueTuple};
 use sea_orm::{
-    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, Iterable, ModelTrait,
+    ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, ModelTrait,
     PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
     Value,
 };
@@ -18,7 +18,7 @@ use crate::call::{Call, Want};
 use crate::codec::{Columns, Maybe, StorableEntity};
 use crate::depend::Plan;
 use crate::key::Family;
-use crate::tag::KeyValue;
+use crate::schema::Schema;
 use crate::value::canonical;
 
 /// What is asked for with one statement; every database takes that many parameters.
@@ -38,7 +38,12 @@ impl QueryCache {
     ///
     /// Each key has an entry of its own, the same as that of
     /// `find_by_id(key).cached(ttl).one(..)`. Those that are missing are read with one statement
-    /// (one for each thousand values), and each of them is stored, the absent ones too.
+    /// (one for each thousand values), and each of them is stored, the absent ones too. A key that is
+    /// not found is asked for by itself where the database may know it in another spelling, as text
+    /// under a collation that ignores case.
+    ///
+    /// Rows of entries and rows that were read may be of different moments, as pages may be. It is
+    /// the cache of the connection that is used.
     ///
     /// # Errors
     ///
@@ -144,10 +149,11 @@ async fn fetch<D: CacheSource, E: StorableEntity>(
         let model = E::Model::from_query_result(&row, "")?;
         rows.insert(model.get_primary_key_value(), (row, model));
     }
+    let understanding = db.database().current();
     let mut absent = Vec::new();
     for Missing { key, read, plan } in missing {
         let (row, model) = rows.remove(&key).unzip();
-        if model.is_none() && !is_exact(&key) {
+        if model.is_none() && !is_exact::<E>(&key, &understanding.schema) {
             absent.push(key);
             continue;
         }
@@ -173,7 +179,11 @@ fn any_of<'k, E: EntityTrait>(keys: impl Iterator<Item = &'k ValueTuple>) -> Con
 }
 
 /// Is another key never equal to this one in the database? Text may be, in another case or with
-/// spaces behind it.
-fn is_exact(key: &ValueTuple) -> bool {
-    key.clone().into_iter().all(|value| matches!(canonical(&value), Some(KeyValue::Int(_))))
+/// spaces behind it, and so may numbers in a column that is not of numbers.
+fn is_exact<E: EntityTrait>(key: &ValueTuple, schema: &Schema) -> bool {
+    let Some(table) = schema.table(E::default().table_name()) else { return false };
+    E::PrimaryKey::iter().zip(key.clone()).all(|(part, value)| {
+        let column = table.column(part.into_column().as_str());
+        column.is_some_and(|column| canonical(&value).is_some_and(|value| column.admits(&value)))
+    })
 }

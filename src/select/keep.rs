@@ -1,11 +1,11 @@
 //! The end of a cached read: what is given to the caller, and stored.
 
-use std::any::TypeId;
 use std::sync::Arc;
 
 use sea_orm::DbErr;
 
 use super::internal::Source;
+use super::options::Mode;
 use super::read::{Filling, Progress, ReadThrough, as_ms};
 use crate::codec::{Results, open, seal};
 use crate::event::{Event, Reason};
@@ -26,6 +26,10 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
                 let key = filling.key.clone();
                 let stored = self.store(*filling, value.clone());
                 if let Err(reason) = &stored {
+                    if self.options.mode == Mode::Refresh {
+                        // What is there now may be what the caller wanted to be rid of.
+                        self.engine().store.forget(&key.digest);
+                    }
                     count(&counters.refused);
                     self.engine().tell(|| Event::FillRefused { key: &key, reason });
                 }
@@ -59,7 +63,7 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
         let through = engine.check_codec && R::HAS_BYTES;
         let value = if through { self.through_codec(&value)? } else { value };
         let heap_bytes = R::heap_bytes(&value);
-        let filled_ms = filling.fill.filled_ms;
+        let (order, filled_ms) = (filling.fill.order, filling.fill.filled_ms);
         let (stamps, tags) = filling.fill.finish(self.db.database())?;
         if self.is_private() {
             // It wrote while the query ran.
@@ -71,7 +75,8 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
         }
         let entry = Arc::new(Entry {
             key: filling.key,
-            kind: TypeId::of::<R>(),
+            kind: self.kind(),
+            order,
             value,
             stamps,
             filled_ms,

@@ -1,6 +1,6 @@
 //! Models that belong to others, loaded in one query for all of these.
 
-use std::any::type_name;
+use std::any::{TypeId, type_name};
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -229,7 +229,8 @@ where
         decide: &'r Decide<K::Value>,
     ) -> Seekers<'r, D, K> {
         let words = format!("{name} {}", type_name::<EntityOf<M>>());
-        let form = Form { family: Family::Related, table: Some(table_of::<R>()), words };
+        let (table, of) = (Some(table_of::<R>()), Some(TypeId::of::<EntityOf<M>>()));
+        let form = Form { family: Family::Related, table, of, words };
         ReadThrough::new(db, form, &self.options, Some(decide))
     }
 

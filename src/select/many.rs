@@ -49,7 +49,7 @@ macro_rules! gathered {
             ) -> Result<Arc<Vec<$item>>, DbErr> {
                 let Self { query, options, decide } = self;
                 let table = Some(table_of::<E>());
-                let form = Form { family: Family::List, table, words: String::new() };
+                let form = Form { family: Family::List, table, ..Form::default() };
                 let read =
                     ReadThrough::<D, Listed<$codec>>::new(db, form, &options, Some(&decide));
                 let answer = query.all(&read).await;

@@ -41,12 +41,12 @@ use source::internal;
 /// | `SelectTwoMany` to `SelectFourMany` (`find_with_related`, `consolidate`) | `all` |
 /// | `Selector<S>` (`into_model`, `into_tuple`, …) | `one`, `require_one`, `all`, `count`, `exists` |
 /// | `SelectorRaw` (`from_raw_sql`, `find_by_statement`) | `one`, `require_one`, `all`, `count`, `exists`, `paginate` |
-/// | `Cursor` | `before`, `after`, `first`, `last`, `asc`, `desc`, `all` |
+/// | `Cursor` over entities (others: `.cached` before `cursor_by`) | `before`, `after`, `first`, `last`, `asc`, `desc`, `all` |
 /// | `Vec<Model>`, `&[Model]` | `load_one`, `load_many`, `load_many_to_many`, `load_self`, … |
 /// | `Entity::load()` (through [`CachedLoaderExt`]) | `one`, `all`, `paginate` |
 ///
-/// Every method that gives models has a twin that ends in `_shared` and hands out an `Arc`: a hit
-/// then copies a pointer.
+/// `one`, `all` and the loads have a twin that ends in `_shared` and hands out an `Arc`: a hit then
+/// copies a pointer.
 ///
 /// # What a result must be able to
 ///
@@ -167,7 +167,8 @@ impl<Q: Cacheable> Cached<Q> {
         self
     }
 
-    /// Does not store "not found" or an empty list.
+    /// Does not store "not found" or an empty list. What models load has an item for each of them,
+    /// so it is never empty.
     pub fn skip_empty(mut self) -> Self {
         self.options.skip_empty = true;
         self
@@ -175,7 +176,8 @@ impl<Q: Cacheable> Cached<Q> {
 
     /// Stores only the results of which this is true. It sees the list, or one item or none;
     /// numbers are stored without asking. A select that is made into another afterwards
-    /// (`into_model`, `cursor_by`, …) has other items, and stores nothing.
+    /// (`into_model`, `cursor_by`, …) has other items, and stores nothing; nor do loads of models,
+    /// whose items have several types.
     ///
     /// ```
     /// # mod cake {

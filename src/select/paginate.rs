@@ -35,7 +35,7 @@ pub trait Pages: Send + Sync {
 ///
 /// Pages are separate entries, so two of them may be from different moments. Give the select an
 /// ORDER BY.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CachedPaginator<'db, D, P> {
     db: &'db D,
     select: P,

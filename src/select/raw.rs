@@ -3,53 +3,58 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use sea_orm::{EntityTrait, FromQueryResult, Select, SelectModel, SelectorRaw, Statement};
+use sea_orm::sea_query::Iden;
+use sea_orm::{
+    EntityTrait, FromQueryResult, Iterable, Select, SelectGetableValue, SelectModel, SelectorRaw,
+    SelectorTrait, Statement, TryGetableMany,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Cacheable, Cached, CachedExt, Options, Selection, sealed};
 use crate::codec::{Codec, Columns, Serde};
 
-/// A statement whose rows become models `M`, which are kept by the codec `K`.
-pub struct RawOf<M, K> {
+/// A statement whose rows become the items of `S`, which are kept by the codec `K`.
+pub struct RawOf<S: SelectorTrait, K> {
     statement: Statement,
-    kept: PhantomData<fn() -> (M, K)>,
+    into: fn(Statement) -> SelectorRaw<S>,
+    kept: PhantomData<fn() -> K>,
 }
 
-impl<M, K> RawOf<M, K> {
-    fn new(statement: Statement) -> Self {
-        Self { statement, kept: PhantomData }
+impl<S: SelectorTrait, K> RawOf<S, K> {
+    fn new(statement: Statement, into: fn(Statement) -> SelectorRaw<S>) -> Self {
+        Self { statement, into, kept: PhantomData }
     }
 }
 
-impl<M, K> Clone for RawOf<M, K> {
+impl<S: SelectorTrait, K> Clone for RawOf<S, K> {
     fn clone(&self) -> Self {
-        Self::new(self.statement.clone())
+        Self::new(self.statement.clone(), self.into)
     }
 }
 
-impl<M, K> fmt::Debug for RawOf<M, K> {
+impl<S: SelectorTrait, K> fmt::Debug for RawOf<S, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("RawOf").field(&self.statement).finish()
     }
 }
 
-impl<M, K> Cacheable for RawOf<M, K> {
-    type Item = M;
+impl<S: SelectorTrait, K> Cacheable for RawOf<S, K> {
+    type Item = S::Item;
 }
 
-impl<M, K> sealed::Sealed for RawOf<M, K> {}
+impl<S: SelectorTrait, K> sealed::Sealed for RawOf<S, K> {}
 
-impl<M, K> Selection for RawOf<M, K>
+impl<S, K> Selection for RawOf<S, K>
 where
-    M: FromQueryResult + Clone + Send + Sync + 'static,
-    K: Codec<Value = M>,
+    S: SelectorTrait<Item: Clone + Send + Sync + 'static> + Send + Sync + 'static,
+    K: Codec<Value = S::Item>,
 {
     type Codec = K;
-    type Reader = SelectorRaw<SelectModel<M>>;
+    type Reader = SelectorRaw<S>;
 
     fn into_reader(self) -> Self::Reader {
-        M::find_by_statement(self.statement)
+        (self.into)(self.statement)
     }
 
     fn table() -> Option<&'static str> {
@@ -57,23 +62,39 @@ where
     }
 }
 
-impl<M: FromQueryResult> sealed::Sealed for SelectorRaw<SelectModel<M>> {}
+impl<S: SelectorTrait> sealed::Sealed for SelectorRaw<S> {}
 
 impl<M> CachedExt for SelectorRaw<SelectModel<M>>
 where
     M: FromQueryResult + Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
 {
-    type Cached = Cached<RawOf<M, Serde<M>>>;
+    type Cached = Cached<RawOf<SelectModel<M>, Serde<M, SelectModel<M>>>>;
 
     #[allow(private_interfaces)]
     fn with_options(self, options: Options) -> Self::Cached {
-        Cached::new(RawOf::new(self.into_statement()), options)
+        Cached::new(RawOf::new(self.into_statement(), M::find_by_statement), options)
+    }
+}
+
+impl<T, C> CachedExt for SelectorRaw<SelectGetableValue<T, C>>
+where
+    T: TryGetableMany + Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+    C: Iterable + Iden + Send + Sync + 'static,
+{
+    type Cached = Cached<RawOf<SelectGetableValue<T, C>, Serde<T, SelectGetableValue<T, C>>>>;
+
+    #[allow(private_interfaces)]
+    fn with_options(self, options: Options) -> Self::Cached {
+        Cached::new(RawOf::new(self.into_statement(), T::find_by_statement), options)
     }
 }
 
 impl<E: EntityTrait> Cached<Select<E>> {
     /// The entity's models by a statement of one's own, instead of this select.
-    pub fn from_raw_sql(self, statement: Statement) -> Cached<RawOf<E::Model, Columns<E>>> {
-        self.of(|_| RawOf::new(statement))
+    pub fn from_raw_sql(
+        self,
+        statement: Statement,
+    ) -> Cached<RawOf<SelectModel<E::Model>, Columns<E>>> {
+        self.of(|_| RawOf::new(statement, E::Model::find_by_statement))
     }
 }

@@ -10,10 +10,13 @@
 
 use std::any::{TypeId, type_name};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder, Value,
 };
+
+use tokio::time::timeout;
 
 use super::internal::Source;
 use super::options::{Decide, Mode, Options};
@@ -28,11 +31,18 @@ use crate::flight::{Leader, Role, landed};
 use crate::key::{Digest, Family, Key};
 use crate::sql::facts::{Analysis, ReadFacts};
 use crate::stats::{Counters, count};
-use crate::store::Entry;
+use crate::store::{Entry, Kind};
 use crate::sync::{Mutex, lock};
 
 /// How often a task waits for another's load before it asks the database itself.
 const JOINS: usize = 3;
+
+/// How long it waits at most. A load goes on only while its caller polls it, and that one may be
+/// waiting for us; a query that takes longer is asked by each for himself.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// The same for a load of this very task, as in `join!`, but perhaps further up, unpolled.
+const LONGEST_WAIT_FOR_SELF: Duration = Duration::from_millis(20);
 
 /// One cached read; see the module.
 pub(crate) struct ReadThrough<'r, D, R: Results> {
@@ -49,6 +59,8 @@ pub(crate) struct Form {
     pub(crate) family: Family,
     /// The entity's table, where one is known.
     pub(crate) table: Option<&'static str>,
+    /// The entity whose models are asked about, if it is another than the result's.
+    pub(crate) of: Option<TypeId>,
     /// What else makes the result: two reads of the same type with the same SQL and the same
     /// words have the same result.
     pub(crate) words: String,
@@ -125,6 +137,10 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         }
     }
 
+    pub(super) fn kind(&self) -> Kind {
+        (TypeId::of::<R>(), self.form.of)
+    }
+
     pub(super) fn engine(&self) -> &'r Engine {
         &self.db.database().engine
     }
@@ -134,7 +150,15 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             self.tell_bypass(sql, &reason);
             Progress::Bypassing
         } else {
-            let scope = self.options.scope.as_deref().or(self.db.scope_name());
+            let within = self.db.scope_names();
+            let inner;
+            let scope = match &self.options.scope {
+                None => within,
+                Some(name) => {
+                    inner = [within, std::slice::from_ref(name)].concat();
+                    &inner
+                }
+            };
             let tags = &self.options.tags;
             let kind = [type_name::<R>(), &self.form.words];
             let digest = self.db.database().digest(&kind, scope, tags, sql, values);
@@ -157,7 +181,8 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         if self.is_private() {
             return Some(Reason::InTransaction);
         }
-        if self.options.ttl(self.engine()).is_zero() {
+        let by_result = self.decide.is_some_and(|decide| decide.ttl.is_some());
+        if !by_result && self.options.ttl(self.engine()).is_zero() {
             return Some(Reason::ZeroTtl);
         }
         self.db.database().raw_state().err()
@@ -175,13 +200,13 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     /// A valid entry that is young enough for this query.
     #[inline]
     fn lookup(&self, digest: &Digest) -> Option<(Arc<Entry>, Arc<R::Value>)> {
-        let (engine, kind) = (self.engine(), TypeId::of::<R>());
-        let entry = engine.lookup(digest, kind)?;
+        let engine = self.engine();
+        let entry = engine.lookup(digest, self.kind())?;
         let value = entry.value.clone().downcast::<R::Value>().ok()?;
         let items = R::items(&value);
         let ttl = self.decide.and_then(|decide| decide.ttl(items));
-        let limit_ms = as_ms(ttl.unwrap_or(self.options.ttl(engine)));
-        if engine.age_ms(&entry) >= limit_ms {
+        let ttl = ttl.unwrap_or(self.options.ttl(engine));
+        if ttl.is_zero() || engine.age_ms(&entry) >= as_ms(ttl) {
             // Too old for this query, not for others.
             count(&entry.counters.expired);
             return None;
@@ -240,22 +265,32 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         if self.options.mode != Mode::Cached {
             return Ok(None);
         }
+        // One that holds a connection must not wait for one that may be waiting for it.
+        let patience = if D::MAY_LOAD { patience } else { 0 };
         let mut joins = 0;
         loop {
             match self.engine().flights.board(digest) {
-                Role::Join(flight) if joins < patience => {
+                Role::Join(flight, own) if joins < patience => {
                     joins += 1;
-                    let Some(landed) = landed(flight).await else { continue };
+                    let longest = if own { LONGEST_WAIT_FOR_SELF } else { LONGEST_WAIT };
+                    let Ok(landed) = timeout(longest, landed(flight)).await else {
+                        return Ok(None);
+                    };
+                    let Some(landed) = landed else { continue };
                     let Some(entry) = landed else { return Ok(None) };
+                    // What a refresh stored in the meantime is younger.
+                    if let Some((_, value)) = self.lookup(digest) {
+                        return Err(value);
+                    }
                     // Its load may have begun before a write that we must see.
-                    if entry.kind == TypeId::of::<R>()
+                    if entry.kind == self.kind()
                         && self.engine().versions.hold(&entry.stamps)
                         && let Ok(value) = entry.value.clone().downcast()
                     {
                         return Err(value);
                     }
                 }
-                Role::Join(_) => return Ok(None),
+                Role::Join(..) => return Ok(None),
                 Role::Lead(leader) => {
                     // Somebody may have landed between our lookup and now.
                     return match self.lookup(digest) {
@@ -281,7 +316,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
 
     /// Why this connection must not keep the result of such a query, if so.
     fn refusal(&self, facts: &ReadFacts) -> Option<Reason> {
-        let scoped = self.options.scope.is_some() || self.db.scope_name().is_some();
+        let scoped = self.options.scope.is_some() || !self.db.scope_names().is_empty();
         let hidden = facts.row_security.clone().filter(|_| !scoped);
         facts.uncacheable.clone().or(hidden.map(Reason::RowSecurity))
     }
@@ -369,7 +404,7 @@ fn stop() -> DbErr {
 }
 
 /// At least one millisecond, since zero is no TTL at all.
-pub(super) fn as_ms(ttl: std::time::Duration) -> u64 {
+pub(super) fn as_ms(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 

@@ -185,7 +185,7 @@ pub(super) fn none_found() -> DbErr {
 }
 
 pub(super) fn form<Q: Selection>(family: Family) -> Form {
-    Form { family, table: Q::table(), words: String::new() }
+    Form { family, table: Q::table(), ..Form::default() }
 }
 
 impl<E> Cached<Select<E>>
@@ -249,7 +249,7 @@ where
     S: SelectorTrait + Send + Sync + 'static,
     S::Item: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
 {
-    type Codec = Serde<S::Item>;
+    type Codec = Serde<S::Item, S>;
     type Reader = Selector<S>;
 
     fn into_reader(self) -> Selector<S> {
@@ -272,7 +272,7 @@ where
     S: SelectorTrait + Send + Sync + 'static,
     S::Item: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
 {
-    type Codec = Serde<S::Item>;
+    type Codec = Serde<S::Item, S>;
     type Reader = Selector<S>;
 
     fn into_reader(self) -> Selector<S> {

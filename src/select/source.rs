@@ -39,7 +39,7 @@ pub(crate) mod internal {
         #[doc(hidden)]
         fn nearest(&self, tables: &[Name]) -> &Self::Conn;
         #[doc(hidden)]
-        fn scope_name(&self) -> Option<&str>;
+        fn scope_names(&self) -> &[Arc<str>];
     }
 
     #[allow(private_interfaces)]
@@ -72,7 +72,7 @@ pub(crate) mod internal {
             self.replica().filter(seen).map_or(self.inner(), |replica| &replica.conn)
         }
 
-        fn scope_name(&self) -> Option<&str> {
+        fn scope_names(&self) -> &[Arc<str>] {
             self.scope()
         }
     }
@@ -101,7 +101,7 @@ pub(crate) mod internal {
             self.inner()
         }
 
-        fn scope_name(&self) -> Option<&str> {
+        fn scope_names(&self) -> &[Arc<str>] {
             self.scope()
         }
     }

@@ -61,8 +61,17 @@ impl Memory {
         self.entries.shard_capacity() as usize
     }
 
+    /// Stores an entry, unless one of a later load is there.
     pub(crate) fn insert(&self, entry: Arc<Entry>) {
-        self.entries.insert(entry.key.digest, entry);
+        let later = |there: &Arc<Entry>| there.order > entry.order && there.kind == entry.kind;
+        if !self.entries.peek(&entry.key.digest).as_ref().is_some_and(later) {
+            self.entries.insert(entry.key.digest, entry);
+        }
+    }
+
+    /// Removes whatever is stored under this key.
+    pub(crate) fn forget(&self, digest: &Digest) {
+        self.entries.remove(digest);
     }
 
     /// Removes this very entry, not one that took its place.

@@ -11,11 +11,16 @@ use crate::key::Key;
 use crate::stats::Counters;
 use crate::versions::Stamps;
 
+/// How rows became a value, which its type alone does not say: the codec, and whose models were
+/// asked about.
+pub(crate) type Kind = (TypeId, Option<TypeId>);
+
 /// One cached result.
 pub(crate) struct Entry {
     pub(crate) key: Key,
-    /// The codec of the result, which says more about how rows became a value than its type does.
-    pub(crate) kind: TypeId,
+    pub(crate) kind: Kind,
+    /// Which load it is of: a later one is from a later state of the database.
+    pub(crate) order: u64,
     /// The typed value itself, behind its own `Arc`: a hit clones the pointer.
     pub(crate) value: Arc<dyn Any + Send + Sync>,
     pub(crate) stamps: Stamps,

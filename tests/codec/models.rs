@@ -321,3 +321,45 @@ fn what_has_no_bytes_is_refused_with_the_reason() {
     let large = vec!["x".repeat(1 << 20)];
     assert!(is_refused::<Listed<Serde<String>>>(&large).contains("too large"));
 }
+
+/// Types of one name, as those of an older and a newer program.
+macro_rules! program {
+    ({ $($field:ident: $type:ty = $value:expr),* }) => {{
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        struct Part {
+            $($field: $type,)*
+        }
+        let bytes = seal::<Serde<Part>>(&Part { $($field: $value,)* }, &PACKING).expect("bytes");
+        let reads = |bytes: &[u8]| open::<Serde<Part>>(bytes, &PACKING).is_some();
+        (bytes, reads)
+    }};
+}
+
+#[test]
+fn an_entry_of_an_older_struct_is_a_miss_for_serde_too() {
+    let (old, reads) = program!({ id: i32 = 1, n: i32 = 2 });
+    assert!(reads(&old));
+    let (_, with_more) = program!({ id: i32 = 1, n: i32 = 2, note: Option<String> = None });
+    let (_, with_less) = program!({ id: i32 = 1 });
+    let (_, of_another_type) = program!({ id: i64 = 1, n: f64 = 2.0 });
+    assert!(!with_more(&old) && !with_less(&old) && !of_another_type(&old));
+}
+
+#[test]
+fn a_type_that_serde_changes_is_a_miss() {
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Lossy {
+        #[serde(skip_deserializing)]
+        id: i32,
+    }
+    let bytes = seal::<Serde<Lossy>>(&Lossy { id: 7 }, &PACKING).expect("bytes");
+    assert_eq!(open::<Serde<Lossy>>(&bytes, &PACKING), None);
+}
+
+#[test]
+fn a_byte_that_stands_for_a_large_item_does_not_take_all_memory() {
+    type Wide = Listed<Maybe<Columns<wide::Entity>>>;
+    let none = |count: usize| seal::<Wide>(&vec![None; count], &PACKING).expect("bytes");
+    assert!(open::<Wide>(&none(1000), &PACKING).is_some());
+    assert!(open::<Wide>(&none(500_000), &PACKING).is_none());
+}
