@@ -156,7 +156,17 @@ fn entry(number: u64, stamps: Stamps) -> Arc<Entry> {
     };
     let counters = Registry::default().of("t");
     let value = Arc::new(number);
-    Arc::new(Entry { key, value, stamps, filled_ms: 0, ttl_ms: u64::MAX, bytes: 1, counters })
+    Arc::new(Entry {
+        key,
+        kind: (std::any::TypeId::of::<u64>(), None),
+        order: 0,
+        value,
+        stamps,
+        filled_ms: 0,
+        ttl_ms: u64::MAX,
+        bytes: 1,
+        counters,
+    })
 }
 
 /// One task's read through a flight, by the steps of `fill.rs`.
