@@ -27,18 +27,17 @@ struct Open {
     leader: Party,
 }
 
-/// The task that a future belongs to; outside any task, its thread.
-type Party = (Option<tokio::task::Id>, std::thread::ThreadId);
-
-fn party() -> Party {
-    let task = tokio::task::try_id();
-    // A task moves between threads.
-    let thread = std::thread::current().id();
-    (task, thread)
+/// What polls a future: its task, or outside any task its thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Party {
+    Task(tokio::task::Id),
+    Thread(std::thread::ThreadId),
 }
 
-fn are_one(a: Party, b: Party) -> bool {
-    if a.0.is_some() || b.0.is_some() { a.0 == b.0 } else { a.1 == b.1 }
+impl Party {
+    fn current() -> Self {
+        tokio::task::try_id().map_or_else(|| Self::Thread(std::thread::current().id()), Self::Task)
+    }
 }
 
 /// What to do about a missing key.
@@ -60,9 +59,9 @@ pub(crate) struct Leader<'f> {
 impl Flights {
     pub(crate) fn board(&self, digest: &Digest) -> Role<'_> {
         let mut open = lock(&self.open);
-        let party = party();
+        let party = Party::current();
         if let Some(open) = open.get(digest) {
-            return Role::Join(open.sender.subscribe(), are_one(open.leader, party));
+            return Role::Join(open.sender.subscribe(), open.leader == party);
         }
         let sender = Arc::new(watch::Sender::new(None));
         open.insert(*digest, Open { sender: sender.clone(), leader: party });
