@@ -3,6 +3,7 @@
 
 pub mod gate;
 pub mod proxy;
+pub mod redis;
 pub mod servers;
 
 use std::sync::{Arc, Mutex};
