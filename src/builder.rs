@@ -8,6 +8,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::codec::{Compression, Packing};
 use crate::error::Error;
 use crate::event::Observer;
+use crate::shared::{Coherence, Shared, WhenAway};
+use crate::store::Store;
+#[cfg(feature = "redis")]
+use crate::store::{RedisConfig, RedisStore};
+
+/// Memory would be bypassed most of the time.
+const SHORTEST_BOUND: Duration = Duration::from_millis(20);
 
 /// Builds a [`QueryCache`]. Every setting has a default.
 ///
@@ -38,6 +45,16 @@ pub struct QueryCacheBuilder {
     pub(crate) capture: Capture,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    store: Option<Behind>,
+    coherence: Coherence,
+    when_away: WhenAway,
+}
+
+/// What lies behind the memory tier.
+enum Behind {
+    Store(Arc<dyn Store>),
+    #[cfg(feature = "redis")]
+    Redis(RedisConfig),
 }
 
 impl Default for QueryCacheBuilder {
@@ -62,6 +79,9 @@ impl Default for QueryCacheBuilder {
             capture: Capture::Auto,
             clock: Arc::new(SystemClock::default()),
             observer: None,
+            store: None,
+            coherence: Coherence::default(),
+            when_away: WhenAway::default(),
         }
     }
 }
@@ -146,12 +166,48 @@ impl QueryCacheBuilder {
         self
     }
 
-    /// Builds the cache. Memory only: no server is needed.
+    /// Shares entries and invalidations with every process whose cache has the same prefix,
+    /// version and Redis. The default is memory only.
+    ///
+    /// ```
+    /// use sea_orm_cache::QueryCache;
+    /// use sea_orm_cache::store::RedisConfig;
+    ///
+    /// let builder = QueryCache::builder().redis(RedisConfig::new("redis://127.0.0.1/"));
+    /// ```
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, config: RedisConfig) -> Self {
+        self.store = Some(Behind::Redis(config));
+        self
+    }
+
+    /// The same with a store of another kind.
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.store = Some(Behind::Store(Arc::new(store)));
+        self
+    }
+
+    /// When memory may answer although other processes write. The default is
+    /// [`Coherence::Strong`].
+    pub fn coherence(mut self, coherence: Coherence) -> Self {
+        self.coherence = coherence;
+        self
+    }
+
+    /// What becomes of a write while the store is away. The default is [`WhenAway::Proceed`].
+    pub fn when_away(mut self, when_away: WhenAway) -> Self {
+        self.when_away = when_away;
+        self
+    }
+
+    /// Builds the cache. With a store it connects; one that can't be reached is away, as it may be
+    /// later, and an event tells it.
     ///
     /// # Errors
     ///
-    /// [`Error::is_config`] if a setting is wrong; the message names it.
-    pub async fn build(self) -> Result<QueryCache, Error> {
+    /// [`Error::is_config`] if a setting is wrong, the message names it, or if the store does not
+    /// let us in; with a store, [`Error::is_no_runtime`] outside a Tokio runtime.
+    pub async fn build(mut self) -> Result<QueryCache, Error> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if self.prefix.is_empty() || !self.prefix.chars().all(allowed) {
             return Err(Error::config(format!(
@@ -165,7 +221,26 @@ impl QueryCacheBuilder {
                 self.ttl_jitter
             )));
         }
-        Ok(QueryCache { engine: Arc::new(Engine::new(self)) })
+        if let Coherence::Bounded(bound) = self.coherence
+            && bound < SHORTEST_BOUND
+        {
+            return Err(Error::config(format!(
+                "coherence: a bound of {bound:?} is shorter than {SHORTEST_BOUND:?}, in which no \
+                 answer can be had for certain; use Coherence::Strong"
+            )));
+        }
+        let store = match self.store.take() {
+            None => None,
+            Some(Behind::Store(store)) => Some(store),
+            #[cfg(feature = "redis")]
+            Some(Behind::Redis(config)) => {
+                Some(Arc::new(RedisStore::new(config, &self.prefix, self.version)?) as Arc<_>)
+            }
+        };
+        let shared = store.map(|store| Shared::new(store, self.coherence, self.when_away));
+        let engine = Arc::new(Engine::new(self, shared));
+        Shared::start(&engine).await?;
+        Ok(QueryCache { engine })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryTrait, Statement, TransactionTrait};
 use tokio::runtime::Handle;
 
 use crate::builder::QueryCacheBuilder;
@@ -19,11 +19,13 @@ use crate::event::{Cause, Event, Observer};
 use crate::explain::Explanation;
 use crate::flight::Flights;
 use crate::key::Digest;
+use crate::memory::{Entry, Kind, Memory};
 use crate::replica::LastBumps;
 use crate::schema::Name;
-use crate::stats::{Registry, Stats, count};
-use crate::store::{Entry, Kind, Memory};
-use crate::tag::Tag;
+use crate::shared::{Shared, Under, WhenAway};
+use crate::stats::{Registry, Stats, StoreStats, count};
+use crate::store::Unique;
+use crate::tag::{Tag, TagId};
 use crate::versions::Versions;
 
 /// A cache for query results. Cheap to clone; all clones are the same cache.
@@ -50,7 +52,8 @@ pub(crate) struct Engine {
     pub(crate) packing: Packing,
     pub(crate) check_codec: bool,
     pub(crate) capture: Capture,
-    pub(crate) store: Memory,
+    pub(crate) memory: Memory,
+    pub(crate) shared: Option<Shared>,
     pub(crate) versions: Versions,
     pub(crate) flights: Flights,
     pub(crate) clock: Arc<dyn Clock>,
@@ -81,7 +84,7 @@ pub enum Capture {
 }
 
 impl Engine {
-    pub(crate) fn new(builder: QueryCacheBuilder) -> Self {
+    pub(crate) fn new(builder: QueryCacheBuilder, shared: Option<Shared>) -> Self {
         Self {
             prefix: builder.prefix,
             version: builder.version,
@@ -90,9 +93,13 @@ impl Engine {
             packing: builder.packing,
             check_codec: builder.check_codec,
             capture: builder.capture,
-            store: Memory::new(builder.max_bytes),
+            memory: Memory::new(builder.max_bytes),
             // One version for each 128 bytes of entries: more than entries of any shape need.
-            versions: Versions::new((builder.max_bytes / 128).clamp(1 << 12, 1 << 22)),
+            versions: Versions::new(
+                (builder.max_bytes / 128).clamp(1 << 12, 1 << 22),
+                shared.is_some(),
+            ),
+            shared,
             flights: Flights::default(),
             clock: builder.clock,
             observer: builder.observer,
@@ -114,15 +121,105 @@ impl Engine {
     }
 
     pub(crate) fn bump(&self, bump: &Bump, cause: impl FnOnce() -> Cause) {
+        self.bump_under(bump, Under::Schema(None), cause);
+    }
+
+    pub(crate) fn bump_under(&self, bump: &Bump, under: Under, cause: impl FnOnce() -> Cause) {
         if bump.is_empty() {
             return;
         }
         self.last_bumps.note(bump, self.clock.now_ms());
         self.versions.bump(bump);
+        if let Some(shared) = &self.shared {
+            shared.delivery.push(&bump.ids, under);
+        }
         count(&self.stats.bumps);
         if let Some(observer) = &self.observer {
             observer.on_event(&Event::Bump { cause: &cause(), tags: &bump.tags });
         }
+    }
+
+    /// What was bumped so far is known to the store, too. A write is acknowledged after this.
+    ///
+    /// # Errors
+    ///
+    /// If it is not, and [`WhenAway::Refuse`] was asked for.
+    pub(crate) async fn delivered(&self) -> Result<(), DbErr> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        if shared.delivery.delivered(self).await.is_ok() {
+            return Ok(());
+        }
+        self.tell(|| Event::Undelivered { tags: shared.delivery.due() });
+        match shared.when_away {
+            WhenAway::Proceed => Ok(()),
+            WhenAway::Refuse => Err(DbErr::Custom(
+                "the write was done, but other processes could not be told: the cache's store is \
+                 away (WhenAway::Refuse)"
+                    .into(),
+            )),
+        }
+    }
+
+    /// May a write be sent?
+    ///
+    /// # Errors
+    ///
+    /// If the store is away, and [`WhenAway::Refuse`] was asked for.
+    pub(crate) fn may_write(&self) -> Result<(), DbErr> {
+        match &self.shared {
+            Some(shared) if shared.when_away == WhenAway::Refuse && !shared.is_trusted() => {
+                Err(DbErr::Custom(
+                    "the write was not sent: the cache's store is away (WhenAway::Refuse)".into(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Other processes have bumped these.
+    pub(crate) fn heard(&self, ids: &[TagId]) {
+        self.versions.bump_ids(ids);
+    }
+
+    /// Another process has changed a schema: none is known any more, until it is read again.
+    pub(crate) fn schema_moved(&self) {
+        if let Some(shared) = &self.shared {
+            shared.set_schema(None);
+        }
+        self.forget_schemas();
+        for database in self.connected() {
+            let reading = database.clone();
+            database.spawn(async move { drop(reading.fresh().await) });
+        }
+    }
+
+    /// The version of the schemas that is in force while a catalog is read, in the store.
+    pub(crate) async fn begin_reading(&self) -> Option<Unique> {
+        let shared = self.shared.as_ref()?;
+        let version = shared.mark_schema(self).await;
+        if version.is_some() && version != shared.schema() {
+            // The others were read under another one.
+            shared.set_schema(version);
+            self.forget_schemas();
+        }
+        version
+    }
+
+    fn connected(&self) -> Vec<Arc<Database>> {
+        let all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// What is in memory may miss what others wrote.
+    pub(crate) fn forget_entries(&self) {
+        self.versions.bump_ids(&[TagId::all()]);
+    }
+
+    /// How long the store must keep the versions of an entry: its life, from a load that may take
+    /// its time.
+    pub(crate) fn keep_ms(&self, ttl: Duration) -> u64 {
+        const LOAD_MS: u64 = 60_000;
+        u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4) + LOAD_MS
     }
 
     pub(crate) fn doubt(&self, tables: &[Name], begins: bool) {
@@ -131,16 +228,13 @@ impl Engine {
     }
 
     pub(crate) fn forget_schemas(&self) {
-        let all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
-        let connected: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
-        drop(all);
-        connected.iter().for_each(|database| database.forget_schema());
+        self.connected().iter().for_each(|database| database.forget_schema());
     }
 
     /// A valid entry of this kind, or nothing.
     #[inline]
     pub(crate) fn lookup(&self, digest: &Digest, kind: Kind) -> Option<Arc<Entry>> {
-        let entry = self.store.get(digest)?;
+        let entry = self.memory.get(digest)?;
         if entry.kind != kind {
             return None;
         }
@@ -151,7 +245,7 @@ impl Engine {
         } else {
             count(&entry.counters.invalid);
         }
-        self.store.remove(&entry);
+        self.memory.remove(&entry);
         None
     }
 
@@ -166,7 +260,7 @@ impl Engine {
 
     /// What an entry may count, in bytes.
     pub(crate) fn max_entry_bytes(&self) -> usize {
-        self.store.max_entry_bytes().min(self.packing.max_bytes)
+        self.memory.max_entry_bytes().min(self.packing.max_bytes)
     }
 
     /// A TTL made shorter by chance, so that entries that were filled together do not end together.
@@ -240,7 +334,14 @@ impl QueryCache {
     /// # Ok(()) }
     /// ```
     pub fn stats(&self) -> Stats {
-        self.engine.stats.snapshot(self.engine.store.len(), self.engine.store.bytes())
+        let engine = &self.engine;
+        let mut stats = engine.stats.snapshot(engine.memory.len(), engine.memory.bytes());
+        stats.store = engine.shared.as_ref().map(|shared| StoreStats {
+            away: !shared.is_trusted(),
+            undelivered: shared.delivery.due(),
+            behind_ms: shared.mirror.behind_ms(engine.clock.now_ms()),
+        });
+        stats
     }
 
     /// How many entries would answer a read now. Walks all entries: for tests and diagnostics.
@@ -254,32 +355,37 @@ impl QueryCache {
         let valid = |entry: &Arc<Entry>| {
             self.engine.age_ms(entry) < entry.ttl_ms && self.engine.versions.hold(&entry.stamps)
         };
-        self.engine.store.iter().filter(valid).count()
+        self.engine.memory.iter().filter(valid).count()
     }
 
     /// Invalidates every entry that a query marked with this name
-    /// ([`tag`](crate::Cached::tag)), whatever the number of entries.
+    /// ([`tag`](crate::Cached::tag)), whatever the number of entries; in all processes that share
+    /// a store, too, once this returns.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
-    /// sea_orm_cache::QueryCache::builder().build().await?.invalidate_tag("homepage");
+    /// sea_orm_cache::QueryCache::builder().build().await?.invalidate_tag("homepage").await;
     /// # Ok(()) }
     /// ```
-    pub fn invalidate_tag(&self, name: &str) {
+    pub async fn invalidate_tag(&self, name: &str) {
         let mut bump = Bump::default();
         bump.push(Tag::User(name.into()));
-        self.engine.bump(&bump, || Cause::Requested);
+        self.engine.bump_under(&bump, Under::Any, || Cause::Requested);
+        // That it could not be delivered is told by an event.
+        let _ = self.engine.delivered().await;
     }
 
-    /// Invalidates every entry.
+    /// Invalidates every entry of this prefix and version; in all processes that share a store,
+    /// too, once this returns.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
-    /// sea_orm_cache::QueryCache::builder().build().await?.invalidate_all();
+    /// sea_orm_cache::QueryCache::builder().build().await?.invalidate_all().await;
     /// # Ok(()) }
     /// ```
-    pub fn invalidate_all(&self) {
+    pub async fn invalidate_all(&self) {
         self.engine.bump(&Bump::all(), || Cause::Requested);
+        let _ = self.engine.delivered().await;
     }
 
     /// What a query would depend on, or why it would not be cached; for a write, what it would
@@ -334,7 +440,7 @@ impl std::fmt::Debug for QueryCache {
         f.debug_struct("QueryCache")
             .field("prefix", &self.engine.prefix)
             .field("version", &self.engine.version)
-            .field("entries", &self.engine.store.len())
+            .field("entries", &self.engine.memory.len())
             .finish_non_exhaustive()
     }
 }

@@ -242,7 +242,14 @@ where
             Call::Text(sql) => Call::Text(sql),
         };
         let (inner, database) = (self.inner.clone(), self.database.clone());
-        RunToEnd::new(&self.database, autocommit(inner, database, owned, want)).await
+        RunToEnd::new(&self.database, async move {
+            database.engine.may_write()?;
+            let engine = database.engine.clone();
+            let answer = autocommit(inner, database, owned, want).await;
+            let told = engine.delivered().await;
+            answer.and_then(|answer| told.map(|()| answer))
+        })
+        .await
     }
 
     /// A typed statement can't outlive its caller. In a transaction of its own it need not: if the

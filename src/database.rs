@@ -17,10 +17,12 @@ use crate::cache::Engine;
 use crate::catalog;
 use crate::change::Bump;
 use crate::event::{Cause, Event, Reason};
-use crate::key::Digest;
+use crate::key::{Digest, PROTOCOL};
 use crate::schema::{Name, Schema};
+use crate::shared::{Shared, Under};
 use crate::sql::facts::{Analysis, Control};
 use crate::sql::{self, Dialect};
+use crate::store::Unique;
 use crate::value;
 
 /// An application has few distinct SQL texts; past this the least used are analysed again.
@@ -123,6 +125,11 @@ impl SchemaChange {
     pub(crate) async fn done(mut self, sql: &str) {
         let database = self.database.clone();
         if self.end() {
+            if database.engine.shared.is_some() {
+                // What others made under the old schema ends before anybody reads the new one.
+                database.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
+                let _ = database.engine.delivered().await;
+            }
             database.load().await;
         }
         database.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
@@ -137,6 +144,9 @@ impl SchemaChange {
     fn end(&mut self) -> bool {
         let counted = std::mem::take(&mut self.counted);
         if counted {
+            if let Some(shared) = &self.database.engine.shared {
+                shared.delivery.block(false);
+            }
             self.database.engine.schema_changes.fetch_sub(1, Ordering::SeqCst);
         }
         counted
@@ -197,7 +207,7 @@ impl Database {
         runtime: Handle,
     ) -> Self {
         let mut base = Sha256::new();
-        for part in [&*engine.prefix, &format!("{}", engine.version), identity] {
+        for part in [&*engine.prefix, &format!("{}.{PROTOCOL}", engine.version), identity] {
             base.update((part.len() as u64).to_le_bytes());
             base.update(part);
         }
@@ -285,8 +295,24 @@ impl Database {
         self.stale.store(true, Ordering::SeqCst);
     }
 
+    /// Bumps what was found under this understanding; everything, if the schema changed since.
+    pub(crate) fn bump(
+        &self,
+        understanding: &Arc<Understanding>,
+        bump: &Bump,
+        cause: impl FnOnce() -> Cause,
+    ) {
+        // Asked for first: what is current after it was so under it.
+        let schema = self.engine.shared.as_ref().and_then(Shared::schema);
+        if self.is_current(understanding) {
+            self.engine.bump_under(bump, Under::Schema(schema), cause);
+        } else {
+            self.engine.bump(&Bump::all(), cause);
+        }
+    }
+
     /// Is this still what is known?
-    pub(crate) fn is_current(&self, understanding: &Arc<Understanding>) -> bool {
+    fn is_current(&self, understanding: &Arc<Understanding>) -> bool {
         Arc::ptr_eq(&self.current(), understanding)
     }
 
@@ -302,6 +328,7 @@ impl Database {
         self.stale.store(false, Ordering::SeqCst);
         let due_ms = self.engine.clock.now_ms().saturating_add(RELOAD_AFTER_MS);
         self.due_ms.store(due_ms, Ordering::SeqCst);
+        let version = self.engine.begin_reading().await;
         let mut schema = self.root.catalog().await;
         match &mut schema {
             Ok(schema) => {
@@ -318,7 +345,7 @@ impl Database {
                 self.engine.tell(|| Event::CatalogUnreadable { error: &error });
             }
         }
-        self.install(schema.unwrap_or_default())
+        self.install(schema.unwrap_or_default(), version)
     }
 
     /// Names the triggers of which nothing is known, with the code that would say it.
@@ -338,9 +365,13 @@ impl Database {
         }
     }
 
-    fn install(&self, mut schema: Schema) -> bool {
+    fn install(&self, mut schema: Schema, version: Option<Unique>) -> bool {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if self.engine.schema_changes.load(Ordering::SeqCst) > 0 {
+        let moved = self.engine.shared.as_ref().is_some_and(|shared| {
+            // Another process is changing it, or that can't be told.
+            version.is_none() || shared.schema() != version
+        });
+        if moved || self.engine.schema_changes.load(Ordering::SeqCst) > 0 {
             // It began to change while it was read.
             self.stale.store(true, Ordering::SeqCst);
             return false;
@@ -385,6 +416,10 @@ impl Database {
     pub(crate) fn change_schema(self: &Arc<Self>) -> SchemaChange {
         let forget = !crate::fault::broken(crate::fault::Fault::OldSchema);
         if forget {
+            if let Some(shared) = &self.engine.shared {
+                // Nor is it known to other processes, once this is delivered.
+                shared.delivery.block(true);
+            }
             self.engine.schema_changes.fetch_add(1, Ordering::SeqCst);
             self.engine.forget_schemas();
         }

@@ -182,6 +182,7 @@ impl Engine {
     fn declare(&self, add: impl FnOnce(&mut Declarations)) {
         add(&mut self.declarations.write().unwrap_or_else(std::sync::PoisonError::into_inner));
         self.forget_schemas();
-        self.bump(&crate::change::Bump::all(), || crate::event::Cause::Requested);
+        // Each process declares for itself.
+        self.forget_entries();
     }
 }

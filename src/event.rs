@@ -115,6 +115,23 @@ pub enum Event<'a> {
         /// The statement's text.
         sql: &'a str,
     },
+    /// The store can't be reached: until it is back reads go to the database, and what it has to be
+    /// told is kept.
+    StoreAway {
+        /// What went wrong.
+        error: &'a str,
+    },
+    /// The store is back, and knows everything it had to be told.
+    StoreBack,
+    /// What others write may not have been heard: until it is certain again, memory does not
+    /// answer, and what it held is forgotten.
+    ChannelLost,
+    /// A write was acknowledged although the store could not be told of it. Other processes may
+    /// answer with what was before, until the store is back or their entries end.
+    Undelivered {
+        /// How many tags the store has yet to be told of.
+        tags: usize,
+    },
     /// The store failed. The query itself was answered by the database.
     StoreError {
         /// What went wrong.
@@ -206,6 +223,12 @@ pub enum Reason {
     Declined,
     /// The result has no bytes, in the words of serde or of our own codec.
     Unencodable(String),
+    /// The store can't be reached.
+    StoreAway,
+    /// It depends on more tags than an entry in a store may have.
+    TooManyTags,
+    /// The schema was changed by another process, and has to be read again.
+    SchemaMoved,
     /// The result is larger than the store accepts, in bytes.
     TooLarge {
         /// The entry's size in bytes.
@@ -216,7 +239,9 @@ pub enum Reason {
 impl Reason {
     /// May the next attempt be stored?
     pub(crate) fn passes(&self) -> bool {
-        matches!(self, Self::Overlap | Self::TooManyWrites | Self::Doubtful | Self::RawTransaction)
+        use Reason::{Doubtful, Overlap, RawTransaction, SchemaMoved, StoreAway, TooManyWrites};
+        let moment = [Overlap, TooManyWrites, Doubtful, RawTransaction, SchemaMoved, StoreAway];
+        moment.contains(self)
     }
 }
 
@@ -255,6 +280,9 @@ impl fmt::Display for Reason {
             Self::Empty => f.write_str("nothing was found, and skip_empty() was asked for"),
             Self::Declined => f.write_str("cache_if() said no"),
             Self::Unencodable(why) => write!(f, "the result can't be encoded: {why}"),
+            Self::StoreAway => f.write_str("the store is away"),
+            Self::TooManyTags => f.write_str("the result depends on too many tags"),
+            Self::SchemaMoved => f.write_str("the schema was changed by another process"),
             Self::TooLarge { bytes } => write!(f, "the result is too large ({bytes} bytes)"),
         }
     }
@@ -309,6 +337,12 @@ impl fmt::Display for Event<'_> {
             ),
             Self::SessionChanged { sql } => {
                 write!(f, "a session was changed, so nothing is cached on its pool any more: {sql}")
+            }
+            Self::StoreAway { error } => write!(f, "the store is away: {error}"),
+            Self::StoreBack => f.write_str("the store is back"),
+            Self::ChannelLost => f.write_str("other processes are not heard, memory is forgotten"),
+            Self::Undelivered { tags } => {
+                write!(f, "a write was acknowledged, the store has yet to be told of {tags} tags")
             }
             Self::StoreError { error } => write!(f, "store error: {error}"),
         }

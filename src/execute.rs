@@ -108,6 +108,7 @@ where
             let (sql, why) = (Arc::<str>::from(call.sql()), why.clone());
             let pending = Pending::new(&database, Bump::all());
             let change = may_be_ddl(&sql).then(|| database.change_schema());
+            database.engine.delivered().await?;
             if may_set(&sql) {
                 database.change_session(&sql);
             }
@@ -124,6 +125,7 @@ where
             let sql = call.sql().to_owned();
             let pending = Pending::new(&database, Bump::all());
             let change = database.change_schema();
+            database.engine.delivered().await?;
             database.shadow(temporary);
             let answer = call.send(&*conn, want).await;
             change.done(&sql).await;
@@ -134,6 +136,7 @@ where
             let sql = call.sql().to_owned();
             let opens = matches!(control, Control::Begin | Control::Savepoint);
             let change = database.change_schema();
+            database.engine.delivered().await?;
             database.shadow(temporary);
             if opens {
                 database.raw_control(*control);
@@ -283,13 +286,8 @@ impl Write<'_> {
         }
     }
 
-    /// Bumps; everything, if the schema changed under the statement.
     fn finish(&self, bump: &Bump, cause: impl FnOnce() -> Cause) {
-        if self.database.is_current(self.understanding) {
-            self.database.engine.bump(bump, cause);
-        } else {
-            self.database.engine.bump(&Bump::all(), cause);
-        }
+        self.database.bump(self.understanding, bump, cause);
     }
 
     /// What the statement bumps, with everything that is known after it; `None` if that is nothing

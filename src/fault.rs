@@ -48,6 +48,14 @@ pub enum Fault {
     KeyIgnoresValues,
     KeyIgnoresScope,
     OldSchema,
+    OneLocalBump,
+    IgnoreSilence,
+    KeepAfterSilence,
+    MessagesNotLogged,
+    NoConfirmation,
+    TrustWhileAway,
+    NoGuardInStore,
+    PromoteUnchecked,
 }
 
 #[cfg(feature = "__mutation")]

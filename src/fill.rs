@@ -23,6 +23,7 @@ use crate::database::{Database, Understanding};
 use crate::depend::Plan;
 use crate::event::Reason;
 use crate::fault::{Fault, broken};
+use crate::shared::Remote;
 use crate::sql::facts::ReadFacts;
 use crate::tag::{Tag, TagId};
 use crate::versions::{Mark, Stamps};
@@ -34,6 +35,8 @@ pub(crate) struct Fill {
     stamps: Stamps,
     /// The tags themselves, if somebody will be told.
     names: Option<Vec<Tag>>,
+    /// The same in the store that processes share, if it takes part.
+    pub(crate) remote: Option<Remote>,
     /// How often raw SQL had opened or ended a transaction at the first statement.
     raw_state: Option<usize>,
     pub(crate) order: u64,
@@ -45,8 +48,9 @@ impl Fill {
     /// Begins before anything that the result will rest on, the schema included.
     pub(crate) fn begin(engine: &Engine) -> Self {
         Self {
-            marks: Vec::new(),
+            marks: engine.versions.mark_every().into_iter().collect(),
             ids: Vec::new(),
+            remote: None,
             stamps: engine.versions.start(),
             names: engine.observer.is_some().then(|| vec![Tag::All]),
             raw_state: None,
@@ -59,6 +63,9 @@ impl Fill {
     pub(crate) fn depend<'t>(&mut self, engine: &Engine, tags: impl IntoIterator<Item = &'t Tag>) {
         for tag in tags {
             let id = tag.id();
+            if let Some(remote) = &mut self.remote {
+                remote.new.push(id);
+            }
             engine.versions.stamp(id, &mut self.stamps);
             self.ids.push(id);
             if let Some(names) = &mut self.names
@@ -108,6 +115,9 @@ impl Fill {
         }
         for by_rows in &plan.rows {
             self.depend(engine, &by_rows.choose(rows)?);
+        }
+        if let Some(remote) = &mut self.remote {
+            remote.late.append(&mut remote.new);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::key::Digest;
-use crate::store::Entry;
+use crate::memory::Entry;
 use crate::sync::{Mutex, lock};
 
 /// `Some(None)`: such a result is never stored, so nobody needs to wait for it.

@@ -14,9 +14,9 @@ use shuttle::{future, thread};
 use crate::change::{Bump, Change, Effect, Image, Row};
 use crate::flight::{Flights, Role, landed};
 use crate::key::{Family, Key};
+use crate::memory::Entry;
 use crate::schema::Schema;
 use crate::stats::Registry;
-use crate::store::Entry;
 use crate::tag::{KeyValue, Tag, TagId};
 use crate::versions::{Stamps, Versions};
 
@@ -39,7 +39,7 @@ impl World {
     /// `tags` as small as possible makes tags share words and push each other out.
     fn new() -> Self {
         Self {
-            versions: Versions::new(8),
+            versions: Versions::new(8, false),
             rows: [AtomicU64::new(1), AtomicU64::new(1)],
             entry: Mutex::new(None),
             acknowledged: AtomicU64::new(1),
@@ -128,7 +128,7 @@ fn a_reader_never_misses_an_acknowledged_write() {
 #[test]
 fn two_readers_that_create_one_tag_both_lose_it_to_a_bump() {
     explore(|| {
-        let versions = Arc::new(Versions::new(8));
+        let versions = Arc::new(Versions::new(8, false));
         let create = || {
             let versions = versions.clone();
             thread::spawn(move || {

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// The version of what processes that share a store must agree on: how tags are named, which of
+/// them a write bumps and a read depends on, and how entries are laid out. Part of every key, so
+/// that those of another version are as if they were not there.
+pub(crate) const PROTOCOL: u32 = 1;
+
 /// Names one entry: `{prefix}:v{version}:{family}:{table}:{digest}`.
 ///
 /// The digest is SHA-256 over the database's identity, the scope, the result's type, the SQL text

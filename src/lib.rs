@@ -37,12 +37,14 @@ mod flight;
 mod interleavings;
 mod key;
 mod log;
+mod memory;
 mod replica;
 mod schema;
 mod select;
+mod shared;
 mod sql;
 mod stats;
-mod store;
+pub mod store;
 #[cfg(feature = "stream")]
 mod stream;
 mod sync;
@@ -70,7 +72,8 @@ pub use select::{
     CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
     ItemsAndPages, LoaderOf, Models, PageStream, Pages, RawOf, Reader, Selection, Shaped,
 };
-pub use stats::{EntityStats, Stats};
+pub use shared::{Coherence, WhenAway};
+pub use stats::{EntityStats, Stats, StoreStats};
 #[cfg(feature = "stream")]
 pub use stream::CachedStream;
 pub use tag::{KeyValue, Part, Tag};

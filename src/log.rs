@@ -77,18 +77,22 @@ pub(crate) async fn commit_and_bump<T: TransactionSession>(
 ) -> Result<(), DbErr> {
     let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
     let change = changes.ddl.map(|sql| (database.change_schema(), sql));
+    if change.is_some() {
+        database.engine.delivered().await?;
+    }
     inner.commit().await?;
     if let Some((change, sql)) = change {
         change.done(&sql).await;
     }
-    let Some(mut bump) = unknown.bump.take().filter(|_| !broken(Fault::CommitForgets)) else {
+    let Some(bump) = unknown.bump.take().filter(|_| !broken(Fault::CommitForgets)) else {
         return Ok(());
     };
-    // Entries may have been made since under a schema that this transaction did not know.
-    if changes.understanding.is_some_and(|known| !database.is_current(&known)) {
-        bump.merge(Bump::all());
+    let cause = || Cause::Write { sql: "COMMIT".into() };
+    match &changes.understanding {
+        // Entries may have been made since under a schema that this transaction did not know.
+        Some(known) => database.bump(known, &bump, cause),
+        None => database.engine.bump(&bump, cause),
     }
-    database.engine.bump(&bump, || Cause::Write { sql: "COMMIT".into() });
     Ok(())
 }
 

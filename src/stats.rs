@@ -54,6 +54,21 @@ pub struct Stats {
     pub entries: usize,
     /// What these count against the budget, in bytes.
     pub bytes: usize,
+    /// The store that processes share, if there is one.
+    pub store: Option<StoreStats>,
+}
+
+/// The state of a store that processes share.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreStats {
+    /// It can't be reached: reads go to the database.
+    pub away: bool,
+    /// How many tags it has yet to be told of.
+    pub undelivered: usize,
+    /// How far what is known of others' writes may be behind, in milliseconds. `None`: nothing is
+    /// known, so memory does not answer by itself.
+    pub behind_ms: Option<u64>,
 }
 
 /// What happened to the queries of one entity.

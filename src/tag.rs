@@ -1,7 +1,7 @@
 //! Tags: what an entry depends on, and what a write bumps.
 
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 use std::sync::Arc;
 
 /// Something an entry depends on. A write *bumps* tags; an entry is valid while none of its tags
@@ -81,18 +81,114 @@ impl Part {
     }
 }
 
-/// A tag's 64-bit name in the version table. A collision only invalidates too much.
+/// A tag's 64-bit name, the same in every process. A collision only invalidates too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct TagId(pub(crate) u64);
+pub struct TagId(pub u64);
+
+impl TagId {
+    /// The name of `*`.
+    pub(crate) fn all() -> Self {
+        Tag::All.id()
+    }
+
+    /// What stands for the schemas of all databases: every entry in a store depends on it.
+    pub(crate) fn schema() -> Self {
+        let mut name = Name::new();
+        name.part(b"s");
+        name.finish()
+    }
+}
+
+/// Names a tag by its parts. SipHash with fixed keys, so that a user-supplied key value can't
+/// easily be aimed at another tag's name; and over bytes of our own, since what `derive(Hash)`
+/// feeds may differ between compilers, and so between processes.
+struct Name(#[allow(deprecated)] std::hash::SipHasher);
+
+impl Name {
+    fn new() -> Self {
+        #[allow(deprecated)]
+        Self(std::hash::SipHasher::new_with_keys(0x5ea0_0ca0, 0x7a65_0001))
+    }
+
+    fn part(&mut self, bytes: &[u8]) {
+        self.0.write(&(bytes.len() as u64).to_le_bytes());
+        self.0.write(bytes);
+    }
+
+    fn value(&mut self, value: &KeyValue) {
+        match value {
+            KeyValue::Null => self.0.write(&[0]),
+            KeyValue::Int(number) => {
+                self.0.write(&[1]);
+                self.0.write(&number.to_le_bytes());
+            }
+            KeyValue::Text(text) => {
+                self.0.write(&[2]);
+                self.part(text.as_bytes());
+            }
+            KeyValue::Bytes(bytes) => {
+                self.0.write(&[3]);
+                self.part(bytes);
+            }
+        }
+    }
+
+    fn slice(&mut self, of: &Option<Part>) {
+        if let Some(Part { column, value }) = of {
+            self.part(column.as_bytes());
+            self.0.write(&[value.is_some().into()]);
+            if let Some(value) = value {
+                self.value(value);
+            }
+        }
+    }
+
+    fn finish(self) -> TagId {
+        TagId(self.0.finish())
+    }
+}
 
 impl Tag {
     pub(crate) fn id(&self) -> TagId {
-        // SipHash with fixed keys: the same in every run, and a user-supplied key value can't
-        // easily be aimed at another tag's slot.
-        #[allow(deprecated)]
-        let mut hasher = std::hash::SipHasher::new_with_keys(0x5ea0_0ca0, 0x7a65_0001);
-        self.hash(&mut hasher);
-        TagId(hasher.finish())
+        let mut name = Name::new();
+        match self {
+            Self::All => name.part(b"*"),
+            Self::Guard(table) => {
+                name.part(b"!");
+                name.part(table.as_bytes());
+            }
+            Self::Whole(table) => {
+                name.part(b"T*");
+                name.part(table.as_bytes());
+            }
+            Self::Row(table, key) => {
+                name.part(b":");
+                name.part(table.as_bytes());
+                name.0.write(&[key.is_some().into()]);
+                key.iter().flatten().for_each(|value| name.value(value));
+            }
+            Self::Appear(table, part) => {
+                name.part(b"+");
+                name.part(table.as_bytes());
+                name.slice(part);
+            }
+            Self::Gone(table, part) => {
+                name.part(b"-");
+                name.part(table.as_bytes());
+                name.slice(part);
+            }
+            Self::Column(table, column, part) => {
+                name.part(b"#");
+                name.part(table.as_bytes());
+                name.part(column.as_bytes());
+                name.slice(part);
+            }
+            Self::User(user) => {
+                name.part(b"@");
+                name.part(user.as_bytes());
+            }
+        }
+        name.finish()
     }
 }
 

@@ -132,12 +132,16 @@ where
         let understanding = self.database.current();
         let analysis = understanding.analyze(call.sql());
         if !matches!(&*analysis, Analysis::Read(_)) {
+            self.database.engine.may_write()?;
             self.log.with(|changes| changes.dirty = true);
         }
         let commits = may_commit(call.sql(), self.database.backend.into());
         // What is committed here by itself may be a change of the schema, and others write on.
         let change = (commits && !matches!(&*analysis, Analysis::Write(_)))
             .then(|| (self.database.change_schema(), call.sql().to_owned()));
+        if change.is_some() {
+            self.database.engine.delivered().await?;
+        }
         let answer = self.run_analyzed(call, want, &understanding, &analysis).await;
         if commits {
             self.log.with(|changes| {
@@ -147,6 +151,9 @@ where
         }
         if let Some((change, sql)) = change {
             change.forgotten(&sql);
+        }
+        if commits || self.has_left() {
+            self.database.engine.delivered().await?;
         }
         answer
     }
@@ -296,7 +303,16 @@ where
         if changes.bump.is_empty() && changes.ddl.is_none() {
             return inner.commit().await;
         }
-        RunToEnd::new(&database.clone(), commit_and_bump(inner, database, changes)).await
+        if let Err(refused) = database.engine.may_write() {
+            inner.rollback().await?;
+            return Err(refused);
+        }
+        RunToEnd::new(&database.clone(), async move {
+            let engine = database.engine.clone();
+            commit_and_bump(inner, database, changes).await?;
+            engine.delivered().await
+        })
+        .await
     }
 
     /// Rolls back; nothing is bumped.

@@ -25,6 +25,10 @@ const VERSION_BITS: u32 = 48;
 /// Guards share this many logs, by the hash of the table's name.
 const LOGS: usize = 64;
 
+/// One more has every bump, for fills that do not know their tables before or that must see the
+/// bumps of other processes.
+const EVERY_BUMP: usize = LOGS;
+
 /// What a log remembers: at ten tags a write, 1,600 writes to its tables. A query that takes
 /// longer than that many writes is not stored if it shows rows by key.
 const LOG_TAGS: usize = 16 * 1024;
@@ -41,6 +45,8 @@ pub(crate) struct Versions {
     logs: Box<[Mutex<Log>]>,
     doubts: Mutex<HashMap<Name, usize>>,
     doubtful: AtomicUsize,
+    /// Do other processes bump, too?
+    shared: bool,
 }
 
 /// The versions that an entry was made with.
@@ -69,15 +75,16 @@ pub(crate) struct Mark {
 
 impl Versions {
     /// A table with room for about `tags` tags that entries depend on at the same time.
-    pub(crate) fn new(tags: usize) -> Self {
+    pub(crate) fn new(tags: usize, shared: bool) -> Self {
         let words = tags.next_power_of_two().max(WAYS);
         Self {
             words: (0..words).map(|_| AtomicU64::new(0)).collect(),
             next: AtomicU64::new(1),
             all: AtomicU64::new(0),
-            logs: (0..LOGS).map(|_| Mutex::new(Log::default())).collect(),
+            logs: (0..=LOGS).map(|_| Mutex::new(Log::default())).collect(),
             doubts: Mutex::default(),
             doubtful: AtomicUsize::new(0),
+            shared,
         }
     }
 
@@ -148,6 +155,24 @@ impl Versions {
         self.delete_all(bump);
     }
 
+    /// The same for tags of which only the numbers are known.
+    pub(crate) fn bump_ids(&self, ids: &[TagId]) {
+        if ids.is_empty() {
+            return;
+        }
+        if !broken(Fault::MessagesNotLogged) {
+            let mut sorted = ids.to_vec();
+            sorted.sort_unstable();
+            lock(&self.logs[EVERY_BUMP]).push(sorted.into());
+        }
+        for id in ids {
+            if *id == TagId::all() {
+                self.all.fetch_add(1, Ordering::SeqCst);
+            }
+            self.delete(*id);
+        }
+    }
+
     fn delete_all(&self, bump: &Bump) {
         for (id, tag) in bump.ids.iter().zip(&bump.tags) {
             match tag {
@@ -175,7 +200,7 @@ impl Versions {
     }
 
     fn record(&self, bump: &Bump) {
-        if bump.tables.is_empty() {
+        if bump.tables.is_empty() && !self.shared {
             return;
         }
         let mut tags = bump.ids.clone();
@@ -184,6 +209,7 @@ impl Versions {
         let mut logs: Vec<usize> = bump.tables.iter().map(|table| log_of(table)).collect();
         logs.sort_unstable();
         logs.dedup();
+        logs.extend(self.shared.then_some(EVERY_BUMP));
         for log in logs {
             lock(&self.logs[log]).push(tags.clone());
         }
@@ -193,6 +219,12 @@ impl Versions {
     pub(crate) fn mark(&self, table: &Name) -> Mark {
         let log = log_of(table);
         Mark { log, sequence: lock(&self.logs[log]).sequence, table: table.clone() }
+    }
+
+    /// The same for every bump, of whatever table.
+    pub(crate) fn mark_every(&self) -> Option<Mark> {
+        let sequence = || lock(&self.logs[EVERY_BUMP]).sequence;
+        self.shared.then(|| Mark { log: EVERY_BUMP, sequence: sequence(), table: "".into() })
     }
 
     /// May an entry with these tags be stored, if its guards were at `marks` before its SQL?

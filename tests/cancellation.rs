@@ -104,7 +104,7 @@ async fn a_fill_dropped_at_any_await_strands_nobody() {
     at_every_await(|db| Box::pin(async { drop(books(db).await) })).await;
     at_every_await(|db| {
         Box::pin(async {
-            db.cache().invalidate_all();
+            db.cache().invalidate_all().await;
             tokio::join!(books(db), books(db), reviews(db));
         })
     })

@@ -182,7 +182,7 @@ async fn a_tag_on_a_hit() {
     let read = || book::Entity::find();
     read().cached(TTL).all(&shop.db).await.unwrap();
     read().cached(TTL).tag("homepage").all(&shop.db).await.unwrap();
-    shop.cache.invalidate_tag("homepage");
+    shop.cache.invalidate_tag("homepage").await;
     let hits = shop.hits();
     read().cached(TTL).tag("homepage").all(&shop.db).await.unwrap();
     assert_eq!(shop.hits(), hits, "invalidate_tag did not end the entry");

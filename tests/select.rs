@@ -125,11 +125,11 @@ async fn a_tag_ends_what_was_marked_with_it() -> Result<(), DbErr> {
     let shop = Shop::new().await;
     by_author(1).cached(TTL).tag("homepage").all(&shop.db).await?;
     by_author(2).cached(TTL).all(&shop.db).await?;
-    shop.cache.invalidate_tag("elsewhere");
+    shop.cache.invalidate_tag("elsewhere").await;
     assert_eq!(shop.cache.count_valid(), 2);
-    shop.cache.invalidate_tag("homepage");
+    shop.cache.invalidate_tag("homepage").await;
     assert_eq!(shop.cache.count_valid(), 1);
-    shop.cache.invalidate_all();
+    shop.cache.invalidate_all().await;
     assert_eq!(shop.cache.count_valid(), 0);
     Ok(())
 }

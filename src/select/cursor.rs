@@ -117,7 +117,7 @@ where
         let form = Form { family: Family::List, table: None, words, ..Form::default() };
         let read = ReadThrough::<D, Listed<K>>::new(db, form, &self.options, Some(&self.decide));
         let answer = cursor.all(&read).await;
-        read.keep(answer)
+        read.keep(answer).await
     }
 }
 

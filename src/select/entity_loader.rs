@@ -97,7 +97,7 @@ where
             return Ok(found);
         }
         let answer = loader.fetch(&read, 0, 0).await;
-        read.keep(answer.map(|models| models.into_iter().next()))
+        read.keep(answer.map(|models| models.into_iter().next())).await
     }
 
     /// All models.
@@ -148,7 +148,7 @@ where
             return Ok(found);
         }
         let answer = loader.fetch(&read, page, page_size).await;
-        read.keep(answer)
+        read.keep(answer).await
     }
 }
 
@@ -174,7 +174,7 @@ where
         let form = Form { family: Family::Count, table: Some(table_of::<E>()), ..Form::default() };
         let read = ReadThrough::<D, Serde<u64>>::new(db, form, &self.options, None);
         let answer = self.query.loader.clone().num_items(&read, page_size).await;
-        read.keep(answer).map(|count| *count)
+        read.keep(answer).await.map(|count| *count)
     }
 }
 

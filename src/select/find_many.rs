@@ -160,7 +160,7 @@ async fn fetch<D: CacheSource, E: StorableEntity>(
         if let Some(plan) = &plan {
             read.saw(plan, row.as_slice());
         }
-        let model = read.keep(Ok(model))?;
+        let model = read.keep(Ok(model)).await?;
         found.insert(key, (*model).clone());
     }
     Ok(absent)

@@ -9,13 +9,18 @@ use super::options::Mode;
 use super::read::{Filling, Progress, ReadThrough, as_ms};
 use crate::codec::{Results, open, seal};
 use crate::event::{Event, Reason};
+use crate::memory::{ENTRY_OVERHEAD, Entry};
+use crate::shared::{Coherence, Remote, Shared};
 use crate::stats::count;
-use crate::store::{ENTRY_OVERHEAD, Entry};
+use crate::store::FillId;
 use crate::sync::lock;
 
 impl<D: Source, R: Results> ReadThrough<'_, D, R> {
     /// The result: an entry's, or this answer, which is stored if that is safe.
-    pub(crate) fn keep(&self, answer: Result<R::Value, DbErr>) -> Result<Arc<R::Value>, DbErr> {
+    pub(crate) async fn keep(
+        &self,
+        answer: Result<R::Value, DbErr>,
+    ) -> Result<Arc<R::Value>, DbErr> {
         let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing);
         match progress {
             Progress::Found(value) => Ok(value),
@@ -24,11 +29,26 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
                 let value = Arc::new(answer?);
                 let (leader, counters) = (filling.leader.take(), filling.counters.clone());
                 let key = filling.key.clone();
-                let stored = self.store(*filling, value.clone());
+                let shared = self.engine().shared.as_ref();
+                let token = filling.fill.remote.as_ref().and_then(Remote::token);
+                let stored = match shared {
+                    None => self.store(*filling, value.clone(), None),
+                    Some(shared) => {
+                        Box::pin(self.store_shared(shared, *filling, value.clone())).await
+                    }
+                };
                 if let Err(reason) = &stored {
+                    if let (Some(shared), Some(token)) = (shared, token) {
+                        self.release(shared, &key, &token, reason).await;
+                    }
                     if self.options.mode == Mode::Refresh {
                         // What is there now may be what the caller wanted to be rid of.
-                        self.engine().store.forget(&key.digest);
+                        self.engine().memory.forget(&key.digest);
+                        if let Some(shared) = shared.filter(|shared| shared.is_trusted())
+                            && let Err(error) = shared.store.remove(&key).await
+                        {
+                            shared.failed(self.engine(), &error);
+                        }
                     }
                     count(&counters.refused);
                     self.engine().tell(|| Event::FillRefused { key: &key, reason });
@@ -43,23 +63,65 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
         }
     }
 
-    /// Steps 4 and 5.
-    fn store(&self, filling: Filling<'_>, value: Arc<R::Value>) -> Result<Arc<Entry>, Reason> {
-        let engine = self.engine();
-        if let Some(reason) = filling.refusal {
-            return Err(reason);
+    /// The result's TTL, jitter included, in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not to be stored, whatever happened meanwhile.
+    fn ttl_ms(&self, filling: &Filling<'_>, value: &R::Value) -> Result<u64, Reason> {
+        if let Some(reason) = &filling.refusal {
+            return Err(reason.clone());
         }
-        if self.options.skip_empty && R::is_empty(&value) {
+        if self.options.skip_empty && R::is_empty(value) {
             return Err(Reason::Empty);
         }
-        if self.decide.is_some_and(|decide| !decide.keeps(R::items(&value))) {
+        if self.decide.is_some_and(|decide| !decide.keeps(R::items(value))) {
             return Err(Reason::Declined);
         }
-        let ttl = self.decide.and_then(|decide| decide.ttl(R::items(&value)));
-        let ttl = ttl.unwrap_or(self.options.ttl(engine));
+        let ttl = self.decide.and_then(|decide| decide.ttl(R::items(value)));
+        let ttl = ttl.unwrap_or(self.options.ttl(self.engine()));
         if ttl.is_zero() {
             return Err(Reason::ZeroTtl);
         }
+        Ok(self.engine().spread(as_ms(ttl)))
+    }
+
+    /// Steps 3 to 5 in the store, then 4 and 5 in memory. Memory that must be confirmed by the
+    /// store keeps nothing that is not there.
+    async fn store_shared(
+        &self,
+        shared: &Shared,
+        mut filling: Filling<'_>,
+        value: Arc<R::Value>,
+    ) -> Result<Arc<Entry>, Reason> {
+        let ttl_ms = self.ttl_ms(&filling, &value)?;
+        if self.is_private() {
+            return Err(Reason::InTransaction);
+        }
+        let packing = &self.engine().packing;
+        let body = if R::HAS_BYTES { seal::<R>(&value, packing) } else { Ok(Vec::new()) };
+        let put = self.put(shared, &mut filling.fill, &filling.key, body, ttl_ms).await;
+        let in_store = match put {
+            Ok(Some(fill)) => Some((fill, ttl_ms)),
+            Ok(None) if shared.coherence == Coherence::Strong => return Err(Reason::StoreAway),
+            Err(reason) if shared.coherence == Coherence::Strong => return Err(reason),
+            _ => None,
+        };
+        self.store(filling, value, in_store)
+    }
+
+    /// Steps 4 and 5 in memory. `in_store`: the store has it, under this name and with this TTL.
+    fn store(
+        &self,
+        filling: Filling<'_>,
+        value: Arc<R::Value>,
+        in_store: Option<(FillId, u64)>,
+    ) -> Result<Arc<Entry>, Reason> {
+        let engine = self.engine();
+        let ttl_ms = match in_store {
+            Some((_, ttl_ms)) => ttl_ms,
+            None => self.ttl_ms(&filling, &value)?,
+        };
         let through = engine.check_codec && R::HAS_BYTES;
         let value = if through { self.through_codec(&value)? } else { value };
         let heap_bytes = R::heap_bytes(&value);
@@ -79,12 +141,13 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
             order,
             value,
             stamps,
+            fill: in_store.map(|(fill, _)| fill),
             filled_ms,
-            ttl_ms: engine.spread(as_ms(ttl)),
+            ttl_ms,
             bytes,
             counters: filling.counters,
         });
-        engine.store.insert(entry.clone());
+        engine.memory.insert(entry.clone());
         count(&entry.counters.fills);
         engine.tell(|| Event::Fill { key: &entry.key, tags: &tags, bytes });
         Ok(entry)

@@ -101,7 +101,7 @@ macro_rules! load {
                 return Ok(found);
             }
             let $models = self.query.0;
-            $read.keep($load.await)
+            $read.keep($load.await).await
         }
     };
 }

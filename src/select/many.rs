@@ -53,7 +53,7 @@ macro_rules! gathered {
                 let read =
                     ReadThrough::<D, Listed<$codec>>::new(db, form, &options, Some(&decide));
                 let answer = query.all(&read).await;
-                read.keep(answer)
+                read.keep(answer).await
             }
         }
     };

@@ -13,6 +13,7 @@ mod read;
 mod reader;
 mod selection;
 mod source;
+mod through;
 
 use std::sync::Arc;
 use std::time::Duration;

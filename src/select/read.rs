@@ -29,9 +29,9 @@ use crate::fault::{Fault, broken};
 use crate::fill::{Fill, user_tags};
 use crate::flight::{Leader, Role, landed};
 use crate::key::{Digest, Family, Key};
+use crate::memory::{Entry, Kind};
 use crate::sql::facts::{Analysis, ReadFacts};
 use crate::stats::{Counters, count};
-use crate::store::{Entry, Kind};
 use crate::sync::{Mutex, lock};
 
 /// How often a task waits for another's load before it asks the database itself.
@@ -47,7 +47,7 @@ const LONGEST_WAIT_FOR_SELF: Duration = Duration::from_millis(20);
 /// One cached read; see the module.
 pub(crate) struct ReadThrough<'r, D, R: Results> {
     pub(super) db: &'r D,
-    form: Form,
+    pub(super) form: Form,
     pub(super) options: &'r Options,
     pub(super) decide: Option<&'r Decide<R::Item>>,
     pub(super) progress: Mutex<Progress<'r, R::Value>>,
@@ -84,7 +84,7 @@ pub(super) struct Filling<'r> {
     pub(super) leader: Option<Leader<'r>>,
     /// The key says everything; otherwise it is the first statement that says it.
     keyed: bool,
-    statements: usize,
+    pub(super) statements: usize,
     pub(super) refusal: Option<Reason>,
 }
 
@@ -117,7 +117,13 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         self.enter(&statement.sql, values, false, 0).await;
         match self.found() {
             Some(value) => Ok(value),
-            None => Err(self.before(&statement.sql, values).await),
+            None => {
+                let plan = self.before(&statement.sql, values).await;
+                if let (Some(plan), Some(shared)) = (&plan, &self.engine().shared) {
+                    self.mark(shared, plan, false).await;
+                }
+                Err(plan)
+            }
         }
     }
 
@@ -160,9 +166,15 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                 }
             };
             let tags = &self.options.tags;
-            let kind = [type_name::<R>(), &self.form.words];
+            let own = self.own_words();
+            let kind = [type_name::<R>(), own.as_deref().unwrap_or(&self.form.words)];
             let digest = self.db.database().digest(&kind, scope, tags, sql, values);
-            match (self.options.mode == Mode::Cached).then(|| self.lookup(&digest)).flatten() {
+            let found = match &self.engine().shared {
+                _ if self.options.mode != Mode::Cached => None,
+                None => self.lookup(&digest),
+                Some(shared) => Box::pin(self.find(shared, &digest)).await,
+            };
+            match found {
                 Some((entry, value)) => {
                     count(&entry.counters.hits);
                     self.engine().tell(|| Event::Hit { key: &entry.key });
@@ -185,6 +197,11 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         if !by_result && self.options.ttl(self.engine()).is_zero() {
             return Some(Reason::ZeroTtl);
         }
+        if let Some(shared) = &self.engine().shared
+            && !self.may_answer(shared)
+        {
+            return Some(Reason::StoreAway);
+        }
         self.db.database().raw_state().err()
     }
 
@@ -192,26 +209,31 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         self.db.in_transaction() && !broken(Fault::HitInTransaction)
     }
 
-    fn tell_bypass(&self, sql: &str, reason: &Reason) {
+    pub(super) fn tell_bypass(&self, sql: &str, reason: &Reason) {
         count(&self.engine().stats.of(self.form.table.unwrap_or("sql")).bypassed);
         self.engine().tell(|| Event::Bypass { sql, reason });
     }
 
     /// A valid entry that is young enough for this query.
     #[inline]
-    fn lookup(&self, digest: &Digest) -> Option<(Arc<Entry>, Arc<R::Value>)> {
+    pub(super) fn lookup(&self, digest: &Digest) -> Option<(Arc<Entry>, Arc<R::Value>)> {
         let engine = self.engine();
         let entry = engine.lookup(digest, self.kind())?;
         let value = entry.value.clone().downcast::<R::Value>().ok()?;
-        let items = R::items(&value);
-        let ttl = self.decide.and_then(|decide| decide.ttl(items));
-        let ttl = ttl.unwrap_or(self.options.ttl(engine));
-        if ttl.is_zero() || engine.age_ms(&entry) >= as_ms(ttl) {
+        if !self.is_young(&value, engine.age_ms(&entry)) {
             // Too old for this query, not for others.
             count(&entry.counters.expired);
             return None;
         }
         Some((entry, value))
+    }
+
+    /// Is a value of this age young enough for this query?
+    #[inline]
+    pub(super) fn is_young(&self, value: &R::Value, age_ms: u64) -> bool {
+        let ttl = self.decide.and_then(|decide| decide.ttl(R::items(value)));
+        let ttl = ttl.unwrap_or(self.options.ttl(self.engine()));
+        !ttl.is_zero() && age_ms < as_ms(ttl)
     }
 
     #[inline(never)]
@@ -230,7 +252,6 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             return Progress::Bypassing;
         }
         let counters = engine.stats.of(self.form.table.unwrap_or_else(|| first_table(&analysis)));
-        count(&counters.misses);
         let key = Key {
             prefix: engine.prefix.clone(),
             version: engine.version,
@@ -238,17 +259,50 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             table: counters.table.clone(),
             digest,
         };
-        engine.tell(|| Event::Miss { key: &key });
-        let leader = match self.board(&digest, patience).await {
-            Ok(leader) => leader,
-            Err(found) => return Progress::Found(found),
+        let mut remote = None;
+        let leader = if let Some(shared) = &engine.shared {
+            if !shared.is_trusted() {
+                self.tell_bypass(sql, &Reason::StoreAway);
+                return Progress::Bypassing;
+            }
+            let leader = match self.board(&digest, patience).await {
+                Ok(leader) => leader,
+                Err(found) => return self.missed(&key, &counters, Progress::Found(found)),
+            };
+            if self.options.mode == Mode::Cached
+                && let Some(fetched) = Box::pin(self.fetch(shared, &key, &counters, None)).await
+            {
+                count(&counters.hits);
+                engine.tell(|| Event::Hit { key: &key });
+                return Progress::Found(fetched.landed(leader));
+            }
+            remote = Some(self.remote());
+            leader
+        } else {
+            match self.board(&digest, patience).await {
+                Ok(leader) => leader,
+                Err(found) => return self.missed(&key, &counters, Progress::Found(found)),
+            }
         };
+        self.missed(&key, &counters, Progress::Waiting);
         let mut fill = Fill::begin(engine);
+        fill.remote = remote;
         fill.depend(engine, &user_tags(&self.options.tags));
         let (statements, refusal) = (0, None);
         Progress::Filling(
             Filling { fill, key, counters, leader, keyed, statements, refusal }.into(),
         )
+    }
+
+    fn missed(
+        &self,
+        key: &Key,
+        counters: &Counters,
+        then: Progress<'r, R::Value>,
+    ) -> Progress<'r, R::Value> {
+        count(&counters.misses);
+        self.engine().tell(|| Event::Miss { key });
+        then
     }
 
     /// Waits for another task that loads the same, at most `patience` times.
@@ -279,13 +333,16 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                     let Some(landed) = landed else { continue };
                     let Some(entry) = landed else { return Ok(None) };
                     // What a refresh stored in the meantime is younger.
-                    if let Some((_, value)) = self.lookup(digest) {
+                    if self.engine().shared.is_none()
+                        && let Some((_, value)) = self.lookup(digest)
+                    {
                         return Err(value);
                     }
                     // Its load may have begun before a write that we must see.
                     if entry.kind == self.kind()
                         && self.engine().versions.hold(&entry.stamps)
                         && let Ok(value) = entry.value.clone().downcast()
+                        && let Some(value) = self.still(entry, value).await
                     {
                         return Err(value);
                     }
@@ -293,10 +350,12 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                 Role::Join(..) => return Ok(None),
                 Role::Lead(leader) => {
                     // Somebody may have landed between our lookup and now.
-                    return match self.lookup(digest) {
-                        Some((_, value)) => Err(value),
-                        None => Ok(Some(leader)),
-                    };
+                    if self.engine().shared.is_none()
+                        && let Some((_, value)) = self.lookup(digest)
+                    {
+                        return Err(value);
+                    }
+                    return Ok(Some(leader));
                 }
             }
         }
@@ -346,6 +405,11 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             // Through the wrapper, as any statement that is not cached: it may be a write.
             return call.send(self.db, want).await;
         };
+        if let Some(shared) = &self.engine().shared
+            && Box::pin(self.mark(shared, &plan, true)).await
+        {
+            return Err(stop());
+        }
         // Chosen after step 1: it has seen whatever these versions stand for.
         let conn = self.db.nearest(&plan.tables);
         let answer = call.send_read(conn, want, self.db.database().typed_only).await?;
@@ -393,7 +457,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
 
 impl Filling<'_> {
     /// The first reason is the one that is told.
-    fn refuse(&mut self, reason: Reason) {
+    pub(super) fn refuse(&mut self, reason: Reason) {
         self.refusal.get_or_insert(reason);
     }
 }

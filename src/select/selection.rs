@@ -81,7 +81,7 @@ impl<Q: Selection> Cached<Q> {
             Some(&decide),
         );
         let answer = query.into_reader().first(&read).await;
-        read.keep(answer)
+        read.keep(answer).await
     }
 
     /// The first item.
@@ -116,7 +116,7 @@ impl<Q: Selection> Cached<Q> {
             Some(&decide),
         );
         let answer = query.into_reader().list(&read).await;
-        read.keep(answer)
+        read.keep(answer).await
     }
 
     /// How many rows the query has, its own limit and offset included.
@@ -128,7 +128,7 @@ impl<Q: Selection> Cached<Q> {
         let options = self.options;
         let read = ReadThrough::<D, Serde<u64>>::new(db, form::<Q>(Family::Count), &options, None);
         let answer = self.query.into_reader().number(&read).await;
-        read.keep(answer).map(|count| *count)
+        read.keep(answer).await.map(|count| *count)
     }
 
     /// Whether the query has any row, whatever its limit and offset.
@@ -140,7 +140,7 @@ impl<Q: Selection> Cached<Q> {
         let options = self.options;
         let read = ReadThrough::<D, Serde<bool>>::new(db, form::<Q>(Family::Count), &options, None);
         let answer = self.query.into_reader().any(&read).await;
-        read.keep(answer).map(|found| *found)
+        read.keep(answer).await.map(|found| *found)
     }
 }
 
@@ -168,14 +168,14 @@ impl<Q: Selection + Clone + Sync> Pages for Cached<Q> {
         let form = form::<Q>(Family::Page);
         let read = ReadThrough::<D, Listed<Q::Codec>>::new(db, form, options, Some(decide));
         let answer = query.clone().into_reader().page(&read, page_size, page).await;
-        read.keep(answer).map(owned)
+        read.keep(answer).await.map(owned)
     }
 
     async fn total<D: CacheSource>(&self, db: &D, page_size: u64) -> Result<u64, DbErr> {
         let form = form::<Q>(Family::Count);
         let read = ReadThrough::<D, Serde<u64>>::new(db, form, &self.options, None);
         let answer = self.query.clone().into_reader().total(&read, page_size).await;
-        read.keep(answer).map(|count| *count)
+        read.keep(answer).await.map(|count| *count)
     }
 }
 

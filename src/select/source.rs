@@ -67,7 +67,8 @@ pub(crate) mod internal {
             let database = self.database();
             let seen = |replica: &&Arc<Replica<C>>| {
                 let last = database.engine.last_bumps.of(tables);
-                replica.has_seen(last, self.primary(), database)
+                // Of what other processes have written, nobody knows how far a replica is.
+                database.engine.shared.is_none() && replica.has_seen(last, self.primary(), database)
             };
             self.replica().filter(seen).map_or(self.inner(), |replica| &replica.conn)
         }

@@ -81,7 +81,7 @@ impl World {
         let names = tables.map(|table| table.split(' ').next().expect("a name"));
         let sql: String = names.map(delete).collect::<String>() + ROWS;
         self.plain.execute_unprepared(&sql).await.expect("the rows");
-        self.cache.invalidate_all();
+        self.cache.invalidate_all().await;
     }
 
     /// Other rows about the same authors.
@@ -102,7 +102,7 @@ impl World {
             let tag = rng.i32(1..3);
             self.plain_sql(&format!("INSERT INTO book_tag VALUES ({id}, {tag})")).await;
         }
-        self.cache.invalidate_all();
+        self.cache.invalidate_all().await;
     }
 
     async fn plain_sql(&self, sql: &str) {

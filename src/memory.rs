@@ -1,12 +1,43 @@
 //! The memory tier: typed values behind `Arc`, bounded by bytes.
 
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-use crate::key::Digest;
-use crate::store::Entry;
+use crate::key::{Digest, Key};
+use crate::stats::Counters;
+use crate::store::FillId;
+use crate::versions::Stamps;
+
+/// How rows became a value, which its type alone does not say: the codec, and whose models were
+/// asked about.
+pub(crate) type Kind = (TypeId, Option<TypeId>);
+
+/// One cached result.
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    pub(crate) kind: Kind,
+    /// Which load it is of: a later one is from a later state of the database.
+    pub(crate) order: u64,
+    /// The typed value itself, behind its own `Arc`: a hit clones the pointer.
+    pub(crate) value: Arc<dyn Any + Send + Sync>,
+    pub(crate) stamps: Stamps,
+    /// Which entry of the store it is the same as, if there is a store and it took it.
+    pub(crate) fill: Option<FillId>,
+    pub(crate) filled_ms: u64,
+    pub(crate) ttl_ms: u64,
+    /// What it counts against the budget.
+    pub(crate) bytes: usize,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Entry({}, {} bytes)", self.key, self.bytes)
+    }
+}
 
 /// What an entry costs beside its value and its stamps: the `Entry` itself, the value's and the
 /// entry's reference counts, the digest as a key, and `quick_cache`'s slot and hash table place.

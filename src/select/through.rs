@@ -1,0 +1,298 @@
+//! A cached read and the store that processes share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::internal::Source;
+use super::read::{Progress, ReadThrough};
+use crate::codec::{Results, open};
+use crate::depend::Plan;
+use crate::event::Reason;
+use crate::fault::{Fault, broken};
+use crate::fill::{Fill, user_tags};
+use crate::flight::Leader;
+use crate::key::{Digest, Key};
+use crate::memory::{ENTRY_OVERHEAD, Entry};
+use crate::shared::{Coherence, Failure, LEASE_MS, Remote, Shared};
+use crate::stats::{Counters, count};
+use crate::store::{FillId, Found, Got, Turn, Unique};
+use crate::sync::lock;
+use crate::tag::TagId;
+
+/// Between two looks whether another process has loaded; each one doubles it.
+const PAUSE: Duration = Duration::from_millis(4);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
+
+/// An entry of the store, in memory.
+pub(super) struct Fetched<V> {
+    entry: Arc<Entry>,
+    value: Arc<V>,
+    /// It was invalidated here while it was on its way: it is only for one who asked before that.
+    late: bool,
+}
+
+impl<V> Fetched<V> {
+    /// The value; others who wait for it get it, too.
+    pub(super) fn landed(self, leader: Option<Leader<'_>>) -> Arc<V> {
+        if let Some(leader) = leader.filter(|_| !self.late) {
+            leader.land(Some(self.entry));
+        }
+        self.value
+    }
+}
+
+impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
+    /// What has no bytes is only this process's: its key says so.
+    pub(super) fn own_words(&self) -> Option<String> {
+        let shared = self.engine().shared.as_ref().filter(|_| !R::HAS_BYTES)?;
+        Some(format!("{} {:?}", self.form.words, shared.own))
+    }
+
+    /// May an entry answer at all now?
+    pub(super) fn may_answer(&self, shared: &Shared) -> bool {
+        self.is_proven(shared) || shared.is_trusted() || broken(Fault::TrustWhileAway)
+    }
+
+    fn is_proven(&self, shared: &Shared) -> bool {
+        matches!(shared.coherence, Coherence::Bounded(_))
+            && shared.mirror.is_proven(self.engine().clock.now_ms())
+    }
+
+    /// A valid entry in memory, as far as memory may say so.
+    pub(super) async fn find(
+        &self,
+        shared: &Shared,
+        digest: &Digest,
+    ) -> Option<(Arc<Entry>, Arc<R::Value>)> {
+        if shared.coherence == Coherence::Strong {
+            let (entry, value) = self.lookup(digest)?;
+            return self.confirm(shared, entry, value).await;
+        }
+        self.is_proven(shared).then(|| self.lookup(digest)).flatten()
+    }
+
+    /// Asks the store whether it has the same entry, and whether it is valid there.
+    async fn confirm(
+        &self,
+        shared: &Shared,
+        entry: Arc<Entry>,
+        value: Arc<R::Value>,
+    ) -> Option<(Arc<Entry>, Arc<R::Value>)> {
+        if broken(Fault::NoConfirmation) {
+            return Some((entry, value));
+        }
+        if !shared.is_trusted() {
+            return None;
+        }
+        let fetched = self.fetch(shared, &entry.key, &entry.counters, Some(&entry)).await;
+        if fetched.is_none() && shared.is_trusted() {
+            count(&entry.counters.invalid);
+            self.engine().memory.remove(&entry);
+        }
+        fetched.map(|fetched| (fetched.entry, fetched.value))
+    }
+
+    /// What another task has just loaded, if it still holds for us, who may have come later.
+    pub(super) async fn still(
+        &self,
+        entry: Arc<Entry>,
+        value: Arc<R::Value>,
+    ) -> Option<Arc<R::Value>> {
+        match &self.engine().shared {
+            Some(shared) if shared.coherence == Coherence::Strong => {
+                Box::pin(self.confirm(shared, entry, value)).await.map(|(_, value)| value)
+            }
+            Some(shared) => self.is_proven(shared).then_some(value),
+            None => Some(value),
+        }
+    }
+
+    /// The store's entry, which then is in memory, too.
+    pub(super) async fn fetch(
+        &self,
+        shared: &Shared,
+        key: &Key,
+        counters: &Arc<Counters>,
+        known: Option<&Arc<Entry>>,
+    ) -> Option<Fetched<R::Value>> {
+        let engine = self.engine();
+        // Before the store is asked, and before it is asked whether it is trusted: a bump from
+        // now on is in the log.
+        let mark = engine.versions.mark_every();
+        let (order, mut stamps) = (engine.next_load(), engine.versions.start());
+        if !shared.is_trusted() && !broken(Fault::TrustWhileAway) {
+            return None;
+        }
+        let fill = known.and_then(|entry| entry.fill);
+        let found = match shared.store.get(key, fill.as_ref()).await {
+            Ok(Got::Found(found)) => found,
+            Ok(Got::Same) => {
+                let entry = known?.clone();
+                let value = entry.value.clone().downcast().ok()?;
+                return Some(Fetched { entry, value, late: false });
+            }
+            Ok(Got::Nothing) => return None,
+            Err(error) => {
+                shared.failed(engine, &error);
+                return None;
+            }
+        };
+        let Found { fill, ids, age_ms, ttl_ms, body } = found;
+        let value = Arc::new(open::<R>(&body, &engine.packing)?);
+        if !self.is_young(&value, age_ms) {
+            count(&counters.expired);
+            return None;
+        }
+        for id in ids.iter().filter(|id| **id != TagId::all()) {
+            engine.versions.stamp(*id, &mut stamps);
+        }
+        let stamps = stamps.shrink();
+        let bytes = size_of::<R::Value>() + R::heap_bytes(&value) + stamps.bytes() + ENTRY_OVERHEAD;
+        let entry = Arc::new(Entry {
+            key: key.clone(),
+            kind: self.kind(),
+            order,
+            value: value.clone(),
+            stamps,
+            fill: Some(fill),
+            filled_ms: engine.clock.now_ms().saturating_sub(age_ms),
+            ttl_ms,
+            bytes,
+            counters: counters.clone(),
+        });
+        let marks = mark.as_slice();
+        let late = engine.versions.check(marks, &ids).is_err() && !broken(Fault::PromoteUnchecked);
+        if !late && bytes <= engine.max_entry_bytes() {
+            engine.memory.insert(entry.clone());
+        }
+        Some(Fetched { entry, value, late })
+    }
+
+    /// The store's part of a fill.
+    pub(super) fn remote(&self) -> Remote {
+        let engine = self.engine();
+        Remote::new(engine.keep_ms(self.options.ttl(engine).max(engine.default_ttl)))
+    }
+
+    /// Step 1 in the store. `true`: another process has loaded it meanwhile, and its entry answers.
+    pub(super) async fn mark(&self, shared: &Shared, plan: &Plan, may_wait: bool) -> bool {
+        let Some(Marking { mut remote, key, first }) = self.take_remote() else { return false };
+        // One that holds a connection must not wait for one that may be waiting for it.
+        let lease = (may_wait && first && R::HAS_BYTES && D::MAY_LOAD).then_some(&key);
+        let database = self.db.database();
+        let marked = remote.mark(shared, database, plan, lease).await;
+        let mut turn = self.marked(shared, remote, marked);
+        let (mut waited, mut pause) = (Duration::ZERO, PAUSE);
+        while turn == Some(Turn::Theirs) && waited < Duration::from_millis(LEASE_MS) {
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if self.fetched(shared, &key).await {
+                return true;
+            }
+            // Have they given up? Then it may be our turn. The versions are taken anew with it.
+            if self.take_remote().is_none() {
+                return false;
+            }
+            let mut again = self.remote();
+            let user = user_tags(&self.options.tags);
+            again.new = plan.always.iter().chain(&user).map(|tag| tag.id()).collect();
+            let marked = again.mark(shared, database, plan, lease).await;
+            turn = self.marked(shared, again, marked);
+        }
+        false
+    }
+
+    fn take_remote(&self) -> Option<Marking> {
+        match &mut *lock(&self.progress) {
+            Progress::Filling(filling) => {
+                let first = filling.statements <= 1;
+                let remote = filling.fill.remote.take()?;
+                Some(Marking { remote, key: filling.key.clone(), first })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whose turn it is; `None` if the store takes no part in this fill.
+    fn marked(
+        &self,
+        shared: &Shared,
+        remote: Remote,
+        marked: Result<Turn, Failure>,
+    ) -> Option<Turn> {
+        let engine = self.engine();
+        let failed = marked.map_err(|failure| failure.reason(shared, engine));
+        let mut progress = lock(&self.progress);
+        let Progress::Filling(filling) = &mut *progress else { return None };
+        match failed {
+            Ok(turn) => {
+                filling.fill.remote = Some(remote);
+                Some(turn)
+            }
+            // Without it, it is not known whether the schema still is what we think.
+            Err(reason) => {
+                filling.refuse(reason);
+                None
+            }
+        }
+    }
+
+    /// Is there an entry by now? It answers then.
+    async fn fetched(&self, shared: &Shared, key: &Key) -> bool {
+        let counters = self.engine().stats.of(key.table());
+        let Some(fetched) = self.fetch(shared, key, &counters, None).await else { return false };
+        let mut progress = lock(&self.progress);
+        let leader = match &mut *progress {
+            Progress::Filling(filling) => filling.leader.take(),
+            _ => None,
+        };
+        *progress = Progress::Found(fetched.landed(leader));
+        true
+    }
+
+    /// Steps 3 to 5 in the store. `None`: it takes no part.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not stored there.
+    pub(super) async fn put(
+        &self,
+        shared: &Shared,
+        fill: &mut Fill,
+        key: &Key,
+        body: Result<Vec<u8>, Reason>,
+        ttl_ms: u64,
+    ) -> Result<Option<FillId>, Reason> {
+        let engine = self.engine();
+        let Some(remote) = fill.remote.take() else { return Ok(None) };
+        if !R::HAS_BYTES && shared.coherence != Coherence::Strong {
+            // It is in the store only so that memory can be confirmed.
+            return Ok(None);
+        }
+        let age_ms = engine.clock.now_ms().saturating_sub(fill.filled_ms);
+        let put = match body {
+            Ok(body) => remote.put(shared, key, &body, age_ms, ttl_ms).await,
+            Err(reason) => Err(Failure::Reason(reason)),
+        };
+        put.map(Some).map_err(|failure| failure.reason(shared, engine))
+    }
+
+    /// Nothing will be stored: others need not wait.
+    pub(super) async fn release(&self, shared: &Shared, key: &Key, token: &Unique, why: &Reason) {
+        if !shared.is_trusted() {
+            return;
+        }
+        if let Err(error) = shared.store.release(key, token, !why.passes()).await {
+            shared.failed(self.engine(), &error);
+        }
+    }
+}
+
+/// What a fill rests on in the store, while it is asked for more.
+struct Marking {
+    remote: Remote,
+    key: Key,
+    /// Before the first statement.
+    first: bool,
+}

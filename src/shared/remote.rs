@@ -1,0 +1,156 @@
+//! The protocol of `fill.rs` in the store: what a result rests on there.
+
+use super::Shared;
+use crate::cache::Engine;
+use crate::database::Database;
+use crate::depend::Plan;
+use crate::event::Reason;
+use crate::fault::{Fault, broken};
+use crate::key::Key;
+use crate::store::{
+    Epoch, FillId, Kept, Lease, MAX_TAGS, Mark, Put, StoreError, Turn, Unique, unique,
+};
+use crate::tag::{Tag, TagId};
+
+/// How long others wait for one who has the right to load, in milliseconds.
+pub(crate) const LEASE_MS: u64 = 2_000;
+
+/// Versions in the store, from before the first statement.
+#[derive(Debug, Default)]
+pub(crate) struct Remote {
+    epoch: Option<Epoch>,
+    ids: Vec<TagId>,
+    versions: Vec<Unique>,
+    guards: Vec<(TagId, Unique)>,
+    /// Known only with the result; their versions are taken with the last look at the guards.
+    pub(crate) late: Vec<TagId>,
+    /// Not marked yet.
+    pub(crate) new: Vec<TagId>,
+    /// The right to load, if we have it.
+    token: Option<Unique>,
+    keep_ms: u64,
+}
+
+impl Remote {
+    /// `keep_ms`: how long versions must live, for the entry and its load.
+    pub(crate) fn new(keep_ms: u64) -> Self {
+        Self { keep_ms, ..Self::default() }
+    }
+
+    pub(crate) fn token(&self) -> Option<Unique> {
+        self.token
+    }
+
+    /// Step 1 for one statement: the tags that apply to any result, and the guards of its tables
+    /// if some tags depend on the result.
+    ///
+    /// # Errors
+    ///
+    /// The store's, or why the result may not be stored.
+    pub(crate) async fn mark(
+        &mut self,
+        shared: &Shared,
+        database: &Database,
+        plan: &Plan,
+        lease: Option<&Key>,
+    ) -> Result<Turn, Failure> {
+        let mut ids = std::mem::take(&mut self.new);
+        if self.epoch.is_none() {
+            ids.extend([TagId::all(), TagId::schema()]);
+        }
+        let known = ids.len();
+        if !plan.rows.is_empty() {
+            let guard = |table: &crate::schema::Name| Tag::Guard(table.clone()).id();
+            ids.extend(plan.tables.iter().map(guard));
+        }
+        let token = unique();
+        let lease = lease.map(|key| Lease { key, token, ms: LEASE_MS });
+        let mark = Mark { ids: &ids, create: unique(), keep_ms: self.keep_ms, lease };
+        let marked = shared.store.mark(mark).await.map_err(Failure::Store)?;
+        if *self.epoch.get_or_insert(marked.epoch) != marked.epoch {
+            return Err(Failure::Reason(Reason::Overlap));
+        }
+        let schema = TagId::schema();
+        for (position, (id, version)) in ids.iter().zip(marked.versions).enumerate() {
+            let current = *id != schema || version == shared.schema();
+            let Some(version) = version.filter(|_| current) else {
+                database.engine.schema_moved();
+                return Err(Failure::Reason(Reason::SchemaMoved));
+            };
+            if position < known {
+                self.ids.push(*id);
+                self.versions.push(version);
+            } else {
+                self.guards.push((*id, version));
+            }
+        }
+        if marked.turn == Turn::Ours {
+            self.token = Some(token);
+        }
+        Ok(marked.turn)
+    }
+
+    /// Steps 3 to 5 at once.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not stored.
+    pub(crate) async fn put(
+        mut self,
+        shared: &Shared,
+        key: &Key,
+        body: &[u8],
+        age_ms: u64,
+        ttl_ms: u64,
+    ) -> Result<FillId, Failure> {
+        let refused = Failure::Reason(Reason::Overlap);
+        let Some(epoch) = self.epoch else { return Err(refused) };
+        self.late.sort_unstable();
+        self.late.dedup();
+        if self.ids.len() + self.late.len() > MAX_TAGS {
+            return Err(Failure::Reason(Reason::TooManyTags));
+        }
+        if broken(Fault::NoGuardInStore) {
+            self.guards.clear();
+        }
+        let fill = unique();
+        let put = Put {
+            key,
+            fill,
+            epoch,
+            guards: &self.guards,
+            ids: &self.ids,
+            versions: &self.versions,
+            late: &self.late,
+            body,
+            age_ms,
+            ttl_ms,
+            keep_ms: self.keep_ms,
+            token: self.token,
+        };
+        match shared.store.put(put).await.map_err(Failure::Store)? {
+            Kept::Stored => Ok(fill),
+            Kept::Refused => Err(refused),
+        }
+    }
+}
+
+/// Why the store does not take part in a fill.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Store(StoreError),
+    Reason(Reason),
+}
+
+impl Failure {
+    /// The reason for the user; a failing store is noted.
+    pub(crate) fn reason(self, shared: &Shared, engine: &Engine) -> Reason {
+        match self {
+            Self::Reason(reason) => reason,
+            Self::Store(error) => {
+                shared.failed(engine, &error);
+                Reason::StoreAway
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Entries and versions in Redis or Valkey.
+//!
+//! Each call is one script, which Redis runs alone: so looking at an entry and at its versions is
+//! one moment, and so is a bump. The epoch is the server's replication id, which changes whenever
+//! its state may have gone back in time: at each start and each promotion. Every script asks the
+//! server for it (about a microsecond), and whether it still is a primary.
+//!
+//! The keys of one cache:
+//!
+//! - `{prefix:vN}1:t:` and a tag's number: its version;
+//! - `{prefix:vN}1:l:` and an entry's digest: the right to load it;
+//! - `prefix:vN:family:table:digest`: an entry;
+//! - `{prefix:vN}1:bumps`: the channel.
+//!
+//! In a Cluster the part in braces keeps all versions of a cache in one slot, so bumps are atomic
+//! there, too; entries are spread, and each is confirmed by the versions' slot after it was read.
+
+mod channel;
+mod config;
+mod format;
+mod link;
+
+use std::fmt;
+use std::sync::{LazyLock, RwLock};
+
+use async_trait::async_trait;
+use redis::{Script, Value};
+
+use self::channel::Subscription;
+pub use self::config::RedisConfig;
+use self::link::{Link, within};
+use super::{
+    Bumped, Bumps, FillId, Got, Kept, Listener, Mark, Marked, Put, Store, StoreError, Turn, Unique,
+};
+use crate::error::Error;
+use crate::key::{Key, PROTOCOL};
+
+macro_rules! scripts {
+    ($($name:ident $file:literal)*) => {
+        $(static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!($file)));)*
+
+        /// The text of a script, for a server that does not know it.
+        fn source(script: &Script) -> &'static [u8] {
+            $(if script.get_hash() == $name.get_hash() {
+                return include_bytes!($file);
+            })*
+            b""
+        }
+    };
+}
+
+scripts! {
+    GET "get.lua"
+    CHECK "check.lua"
+    MARK "mark.lua"
+    PUT "put.lua"
+    BUMP "bump.lua"
+    RELEASE "release.lua"
+}
+
+/// Entries and versions in Redis or Valkey. What [`QueryCacheBuilder::redis`] makes of a
+/// [`RedisConfig`]; by itself it is for tests.
+///
+/// [`QueryCacheBuilder::redis`]: crate::QueryCacheBuilder::redis
+pub struct RedisStore {
+    config: RedisConfig,
+    /// What the keys of versions, and those of leases, begin with.
+    versions: Vec<u8>,
+    leases: Vec<u8>,
+    channel: String,
+    link: RwLock<Option<Link>>,
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisStore").field(&self.config).finish()
+    }
+}
+
+impl RedisStore {
+    /// A store for the cache of this prefix and version. Does not connect yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if an address is wrong.
+    pub fn new(config: RedisConfig, prefix: &str, version: u32) -> Result<Self, Error> {
+        config.check()?;
+        let start = format!("{{{prefix}:v{version}}}{PROTOCOL}:");
+        Ok(Self {
+            config,
+            versions: format!("{start}t:").into(),
+            leases: format!("{start}l:").into(),
+            channel: format!("{start}bumps"),
+            link: RwLock::default(),
+        })
+    }
+
+    fn link(&self) -> Result<Link, StoreError> {
+        let link = self.link.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        link.clone().ok_or_else(|| StoreError::away("not connected"))
+    }
+
+    async fn run(
+        &self,
+        script: &Script,
+        keys: &[&[u8]],
+        arguments: &[&[u8]],
+    ) -> Result<Value, StoreError> {
+        let link = self.link()?;
+        // The client bounds each answer; a call takes at most two.
+        within(2 * self.config.response_timeout, link.run(script, keys, arguments)).await
+    }
+
+    fn lease(&self, key: &Key) -> Vec<u8> {
+        [&self.leases[..], &key.digest].concat()
+    }
+
+    fn in_cluster(&self) -> bool {
+        #[cfg(feature = "redis-cluster")]
+        return self.config.kind == config::Kind::Cluster;
+        #[cfg(not(feature = "redis-cluster"))]
+        false
+    }
+
+    /// An entry in a Cluster: its bytes, then whether its versions hold.
+    async fn get_spread(&self, key: &Key, known: &[u8]) -> Result<Got, StoreError> {
+        let text = key.to_string();
+        let mut ask = redis::pipe();
+        ask.cmd("PTTL").arg(&text).cmd("GET").arg(&text);
+        let link = self.link()?;
+        let answer: Vec<Value> = match link {
+            #[cfg(feature = "redis-cluster")]
+            Link::Cluster(mut link) => {
+                within(2 * self.config.response_timeout, ask.query_async(&mut link)).await?
+            }
+            Link::One(..) => return Ok(Got::Nothing),
+        };
+        let [Value::Int(left), Value::BulkString(bytes)] = &answer[..] else {
+            return Ok(Got::Nothing);
+        };
+        let Some(parts) = format::parts(&key.digest, bytes) else { return Ok(Got::Nothing) };
+        let arguments = [&self.versions[..], &parts.epoch, parts.ids, parts.versions];
+        match self.run(&CHECK, &[&self.versions], &arguments).await? {
+            Value::Int(1) if parts.fill == known => Ok(Got::Same),
+            Value::Int(1) => Ok(parts.found(*left).map_or(Got::Nothing, Got::Found)),
+            _ => Ok(Got::Nothing),
+        }
+    }
+}
+
+/// A script that answers in another shape than its own was not run by us.
+fn unexpected(answer: &Value) -> StoreError {
+    StoreError::refused(format!("unexpected answer of a script: {}", kind_of(answer)))
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Nil => "nil",
+        Value::Int(_) => "a number",
+        Value::BulkString(_) => "bytes",
+        Value::Array(_) => "a list",
+        _ => "something else",
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn connect(&self) -> Result<(), StoreError> {
+        let link = Link::open(&self.config).await?;
+        *self.link.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(link);
+        // Nothing is bumped: may we do what we shall have to, and is it a primary?
+        self.bump(Bumps::default()).await?;
+        let mark = Mark { ids: &[], create: [0; 16], keep_ms: 1, lease: None };
+        self.mark(mark).await.map(drop)
+    }
+
+    async fn get(&self, key: &Key, known: Option<&FillId>) -> Result<Got, StoreError> {
+        let known = known.map_or(&[][..], |fill| fill);
+        if self.in_cluster() {
+            return self.get_spread(key, known).await;
+        }
+        let text = key.to_string();
+        let answer = self.run(&GET, &[text.as_bytes()], &[&self.versions, known]).await?;
+        match answer {
+            Value::Int(1) => Ok(Got::Same),
+            Value::Array(values) => match &values[..] {
+                [Value::Int(left), Value::BulkString(bytes)] => {
+                    let parts = format::parts(&key.digest, bytes);
+                    let found = parts.and_then(|parts| parts.found(*left));
+                    Ok(found.map_or(Got::Nothing, Got::Found))
+                }
+                _ => Ok(Got::Nothing),
+            },
+            _ => Ok(Got::Nothing),
+        }
+    }
+
+    async fn mark(&self, mark: Mark<'_>) -> Result<Marked, StoreError> {
+        let ids = format::ids(mark.ids);
+        let keep = mark.keep_ms.to_string();
+        let (lease, token, ms) = match &mark.lease {
+            Some(lease) => (self.lease(lease.key), &lease.token[..], lease.ms.to_string()),
+            None => (self.leases.clone(), &[][..], String::new()),
+        };
+        let arguments =
+            [&self.versions[..], &mark.create, keep.as_bytes(), &ids, token, ms.as_bytes()];
+        let answer = self.run(&MARK, &[&lease], &arguments).await?;
+        let Value::Array(values) = &answer else { return Err(unexpected(&answer)) };
+        let [Value::BulkString(epoch), Value::BulkString(versions), Value::Int(turn)] = &values[..]
+        else {
+            return Err(unexpected(&answer));
+        };
+        let versions = format::versions(versions);
+        let epoch = epoch[..].try_into().map_err(|_| unexpected(&answer))?;
+        if versions.len() != mark.ids.len() {
+            return Err(unexpected(&answer));
+        }
+        let turn = match turn {
+            0 => Turn::Ours,
+            1 => Turn::Theirs,
+            _ => Turn::Free,
+        };
+        Ok(Marked { epoch, versions, turn })
+    }
+
+    async fn put(&self, put: Put<'_>) -> Result<Kept, StoreError> {
+        let (lease, text) = (self.lease(put.key), put.key.to_string());
+        let (head, late) = (format::head(&put), format::ids(put.late));
+        let guards: Vec<_> = put.guards.iter().map(|(id, _)| *id).collect();
+        let guarded: Vec<u8> = put.guards.iter().flat_map(|(_, version)| *version).collect();
+        let guards = format::ids(&guards);
+        let left = put.ttl_ms.saturating_sub(put.age_ms).max(1).to_string();
+        let keep = put.keep_ms.to_string();
+        let token = put.token.as_ref().map_or(&[][..], |token| token);
+        let arguments: [&[u8]; 11] = [
+            &self.versions,
+            &put.epoch,
+            &guards,
+            &guarded,
+            &late,
+            &put.fill,
+            keep.as_bytes(),
+            token,
+            &head,
+            put.body,
+            left.as_bytes(),
+        ];
+        if !self.in_cluster() {
+            let answer = self.run(&PUT, &[&lease, text.as_bytes()], &arguments).await?;
+            let stored = answer == Value::Int(1);
+            return Ok(if stored { Kept::Stored } else { Kept::Refused });
+        }
+        let mut arguments = arguments;
+        (arguments[8], arguments[9]) = (&[], &[]);
+        match self.run(&PUT, &[&lease], &arguments).await? {
+            Value::BulkString(versions) => {
+                let bytes = [&head[..], &versions, put.body].concat();
+                let mut set = redis::cmd("SET");
+                set.arg(&text).arg(bytes).arg("PX").arg(left);
+                let link = self.link()?;
+                within(2 * self.config.response_timeout, link.send(&set)).await?;
+                Ok(Kept::Stored)
+            }
+            _ => Ok(Kept::Refused),
+        }
+    }
+
+    async fn release(&self, key: &Key, token: &Unique, never: bool) -> Result<(), StoreError> {
+        let never: &[u8] = if never { b"1" } else { b"0" };
+        self.run(&RELEASE, &[&self.lease(key)], &[token, never]).await.map(drop)
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        let mut command = redis::cmd("DEL");
+        command.arg(key.to_string());
+        let link = self.link()?;
+        within(2 * self.config.response_timeout, link.send(&command)).await.map(drop)
+    }
+
+    async fn bump(&self, bump: Bumps<'_>) -> Result<Bumped, StoreError> {
+        let lists = [bump.ids, bump.block, bump.unblock, bump.watch].map(format::ids);
+        let verb: &[u8] = if self.in_cluster() { b"SPUBLISH" } else { b"PUBLISH" };
+        let arguments = [
+            &self.versions[..],
+            &lists[0],
+            &lists[1],
+            &lists[2],
+            &lists[3],
+            verb,
+            self.channel.as_bytes(),
+            bump.message,
+        ];
+        let answer = self.run(&BUMP, &[&self.versions], &arguments).await?;
+        let Value::Array(values) = &answer else { return Err(unexpected(&answer)) };
+        let version = |value: &Value| match value {
+            Value::BulkString(bytes) => bytes[..].try_into().ok(),
+            _ => None,
+        };
+        Ok(Bumped { watched: values.iter().map(version).collect() })
+    }
+
+    async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
+        #[cfg(feature = "redis-cluster")]
+        if let Link::Cluster(link) = self.link()? {
+            let owner = link::owner(&self.config, link, &self.channel).await?;
+            let info = within(self.config.connect_timeout, async { self.config.at(owner) }).await?;
+            let server = async { redis::Client::open(info) };
+            let verb = "SSUBSCRIBE";
+            return Subscription::open(&self.config, server, verb, &self.channel).await;
+        }
+        let server = link::server(&self.config);
+        Subscription::open(&self.config, server, "SUBSCRIBE", &self.channel).await
+    }
+}
