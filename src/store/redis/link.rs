@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, RedisConnectionInfo,
@@ -48,10 +48,10 @@ impl Link {
         match self {
             Self::One(all, turn) => {
                 let turn = turn.fetch_add(1, Ordering::Relaxed) % all.len();
-                all[turn].clone().req_packed_command(command).await
+                command.query_async(&mut all[turn].clone()).await
             }
             #[cfg(feature = "redis-cluster")]
-            Self::Cluster(connection) => connection.clone().req_packed_command(command).await,
+            Self::Cluster(connection) => command.query_async(&mut connection.clone()).await,
         }
     }
 
