@@ -41,6 +41,27 @@ pub enum Family {
 }
 
 impl Key {
+    /// A key, for who writes or tests a [store](crate::store) of another kind.
+    ///
+    /// ```
+    /// use sea_orm_cache::{Family, Key};
+    /// let key = Key::new("shop", 1, Family::List, "book", [0; 32]);
+    /// assert!(key.to_string().starts_with("shop:v1:list:book:0000"));
+    /// ```
+    pub fn new(prefix: &str, version: u32, family: Family, table: &str, digest: [u8; 32]) -> Self {
+        Self { prefix: prefix.into(), version, family, table: table.into(), digest }
+    }
+
+    /// What tells the entry from all others of the same prefix, version, family and table.
+    ///
+    /// ```
+    /// # use sea_orm_cache::{Family, Key};
+    /// assert_eq!(Key::new("shop", 1, Family::List, "book", [7; 32]).digest(), &[7; 32]);
+    /// ```
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
     /// What kind of result the entry holds.
     ///
     /// ```

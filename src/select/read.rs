@@ -340,7 +340,6 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                     }
                     // Its load may have begun before a write that we must see.
                     if entry.kind == self.kind()
-                        && self.engine().versions.hold(&entry.stamps)
                         && let Ok(value) = entry.value.clone().downcast()
                         && let Some(value) = self.still(entry, value).await
                     {

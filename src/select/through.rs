@@ -102,8 +102,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             Some(shared) if shared.coherence == Coherence::Strong => {
                 Box::pin(self.confirm(shared, entry, value)).await.map(|(_, value)| value)
             }
-            Some(shared) => self.is_proven(shared).then_some(value),
-            None => Some(value),
+            // In this order: what is proven later may be newer than the versions.
+            Some(shared) if !self.is_proven(shared) => None,
+            _ => self.engine().versions.hold(&entry.stamps).then_some(value),
         }
     }
 

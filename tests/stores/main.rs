@@ -1,0 +1,7 @@
+//! The contract of `store/mod.rs`, on every store.
+
+mod contract;
+mod hostile;
+mod subject;
+#[path = "../support/mod.rs"]
+mod support;
