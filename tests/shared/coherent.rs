@@ -20,7 +20,8 @@ async fn what_one_process_fills_another_hits() {
         return;
     }
     let world = World::new().await;
-    let (one, two) = (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
+    let (one, two) =
+        (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
     assert_eq!(prices(&one.db, 1).await, [100, 200]);
     assert_eq!(one.hits(), 0, "{:?}", one.log.take());
     assert_eq!(prices(&two.db, 1).await, [100, 200]);
@@ -36,7 +37,8 @@ async fn strong_never_answers_with_what_another_process_has_overwritten() {
         return;
     }
     let world = World::new().await;
-    let (one, two) = (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
+    let (one, two) =
+        (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
     for price in 0..50 {
         one.sql(&format!("UPDATE book SET price = {price} WHERE id = 1")).await;
         assert_eq!(prices(&two.db, 1).await, [price, 200]);
@@ -66,7 +68,8 @@ async fn bounded_hears_of_what_another_process_writes() {
         one.sql(&format!("UPDATE book SET price = {price} WHERE id = 1")).await;
         // One's own count at once.
         assert_eq!(prices(&one.db, 1).await, [price, 200]);
-        eventually("the other hears of it", async || prices(&two.db, 1).await == [price, 200]).await;
+        eventually("the other hears of it", async || prices(&two.db, 1).await == [price, 200])
+            .await;
     }
     let hits = two.hits();
     for _ in 0..100 {
@@ -82,14 +85,12 @@ async fn a_transaction_of_another_process_is_seen_from_its_commit_on() {
         return;
     }
     let world = World::new().await;
-    let (one, two) = (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
+    let (one, two) =
+        (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
     prices(&two.db, 1).await;
     let transaction = one.db.begin().await.expect("begun");
-    let write = book::ActiveModel {
-        id: sea_orm::Set(1),
-        price: sea_orm::Set(5),
-        ..Default::default()
-    };
+    let write =
+        book::ActiveModel { id: sea_orm::Set(1), price: sea_orm::Set(5), ..Default::default() };
     sea_orm::ActiveModelTrait::update(write, &transaction).await.expect("written");
     assert_eq!(prices(&two.db, 1).await, [100, 200]);
     transaction.commit().await.expect("committed");
@@ -102,7 +103,8 @@ async fn a_schema_that_another_process_changes_is_read_again() {
         return;
     }
     let world = World::new().await;
-    let (one, two) = (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
+    let (one, two) =
+        (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
     let names = async |db: &CachedConnection| {
         let authors = author::Entity::find().cached(TTL).all(db).await.expect("authors");
         authors.into_iter().map(|author| author.name).collect::<Vec<_>>()
@@ -127,7 +129,8 @@ async fn invalidate_all_and_tags_reach_every_process() {
         return;
     }
     let world = World::new().await;
-    let (one, two) = (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
+    let (one, two) =
+        (world.process(Coherence::Strong).await, world.process(Coherence::Strong).await);
     let tagged = async |db: &CachedConnection| {
         book::Entity::find_by_id(1).cached(TTL).tag("homepage").one(db).await.expect("a book");
     };
