@@ -19,6 +19,7 @@ impl Break {
         Self::PublishBeforeDelete,
         Self::AckBeforeSend,
         Self::PromotionWithoutLogCheck,
+        Self::PromotionChecksLogFirst,
         Self::PromotionStampsAllAfterGet,
         Self::KeepWithoutLogCheck,
         Self::MessageNotInLog,
@@ -26,6 +27,7 @@ impl Break {
         Self::ForgetBeforeSubscribing,
         Self::HeartbeatBeforeForgetting,
         Self::SilenceIgnored,
+        Self::StampsBeforeChannel,
         Self::JoinerIgnoresSilence,
         Self::ProvenAtReceipt,
         Self::StoreTrustedWhileOverdue,
@@ -74,7 +76,9 @@ impl Break {
             | Self::NoLocalBumpOnGivingUp => World { faults: AWAY, ..here },
             Self::PublishBeforeDelete
             | Self::PromotionWithoutLogCheck
+            | Self::PromotionChecksLogFirst
             | Self::KeepWithoutLogCheck
+            | Self::StampsBeforeChannel
             | Self::MessageNotInLog
             | Self::SilenceIgnored => BOUNDED,
             Self::ProvenAtReceipt => World { end: 3, ..BOUNDED },

@@ -47,8 +47,8 @@ impl Protocol {
                 out.push(Action::Miss(r));
                 let found = match self.is_strong() {
                     true => s.processes[process].kept,
-                    // One that does not answer is as good as none.
-                    false => self.answer_of_kept(s, process),
+                    // One that can't answer is as good as none.
+                    false => self.found(s, process),
                 };
                 out.extend(found.map(|_| Action::Look(r)));
                 if self.may_join(s, process) {

@@ -44,11 +44,27 @@ impl Protocol {
         s.now - s.processes[process].proven <= BOUND
     }
 
-    /// Without `Strong`: what the memory tier answers by itself.
-    pub(crate) fn answer_of_kept(&self, s: &State, process: usize) -> Option<Kept> {
+    /// The two questions to what memory has, in the order that is safe: stamps that hold after
+    /// the channel was proven have heard what it proves.
+    pub(crate) fn passes(
+        &self,
+        s: &State,
+        process: usize,
+        stamps: Stamps,
+        question: usize,
+    ) -> bool {
+        let stamps_first = self.breaks(Break::StampsBeforeChannel);
+        match (question == 0) == stamps_first {
+            true => self.hold(stamps),
+            false => self.is_proven(s, process),
+        }
+    }
+
+    /// `Bounded`: what the memory tier may answer, as far as the first question goes.
+    pub(crate) fn found(&self, s: &State, process: usize) -> Option<Kept> {
         let kept = s.processes[process].kept?;
-        let proven = self.is_proven(s, process) || self.breaks(Break::SilenceIgnored);
-        (self.hold(kept.stamps) && proven).then_some(kept)
+        let passes = self.passes(s, process, kept.stamps, 0);
+        (passes || self.breaks(Break::SilenceIgnored)).then_some(kept)
     }
 
     pub(crate) fn break_link(&self, s: &mut State) {
@@ -126,7 +142,7 @@ impl Protocol {
     /// Is there a load that a read in this process can wait for?
     pub(crate) fn may_join(&self, s: &State, process: usize) -> bool {
         let loads = |phase| match phase {
-            Phase::Idle | Phase::Join | Phase::Check => false,
+            Phase::Idle | Phase::Join | Phase::Prove | Phase::Check => false,
             // Memory has what it will get; the rest is for the store.
             Phase::Put | Phase::Write => self.is_strong(),
             _ => true,

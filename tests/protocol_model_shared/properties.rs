@@ -83,14 +83,12 @@ impl Protocol {
     }
 
     fn memory_hits(&self, s: &State, r: &Reader) -> bool {
-        let idle = r.phase == Phase::Idle && r.left > 0 && !self.is_strong();
-        idle && self.answer_of_kept(s, r.process).is_some()
+        r.phase == Phase::Check && self.passes(s, r.process, r.stamps, 1)
     }
 
     fn new_hits(&self, s: &State, r: &Reader) -> bool {
         let new = |value: Option<u8>| value.is_some_and(|value| value > 0);
-        let kept = s.processes[r.process].kept.is_some_and(|kept| new(kept.value));
         let stored = s.store.entry.is_some_and(|entry| new(entry.value));
-        self.memory_hits(s, r) && kept || self.store_hits(s, r) && stored
+        self.memory_hits(s, r) && new(r.copy.value) || self.store_hits(s, r) && stored
     }
 }

@@ -1,7 +1,7 @@
 //! A read, one step at a time.
 
 use crate::protocol::Protocol;
-use crate::rules::{Break, Fault, Nodes};
+use crate::rules::{Break, Fault};
 use crate::state::{ALL, Entry, Kept, Phase, Reader, State};
 
 impl Protocol {
@@ -24,12 +24,20 @@ impl Protocol {
 
     /// Memory has something.
     pub(crate) fn hit(&self, s: &mut State, r: usize, kept: Kept) {
-        if !self.is_strong() || self.breaks(Break::StrongHitWithoutConfirmation) {
-            s.readers[r].copy.value = kept.value;
-            return self.answer(s, r);
-        }
         self.miss(s, r);
-        s.readers[r].copy = Entry { value: kept.value, fill: kept.fill, ..Entry::default() };
+        self.hand(s, r, kept);
+        if !self.is_strong() {
+            s.readers[r].phase = Phase::Check;
+        }
+        if self.breaks(Break::StrongHitWithoutConfirmation) {
+            self.answer(s, r);
+        }
+    }
+
+    fn hand(&self, s: &mut State, r: usize, kept: Kept) {
+        let me = &mut s.readers[r];
+        me.copy = Entry { value: kept.value, fill: kept.fill, ..Entry::default() };
+        me.stamps = kept.stamps;
     }
 
     pub(crate) fn answer(&self, s: &mut State, r: usize) {
@@ -50,10 +58,12 @@ impl Protocol {
                 self.miss(s, j);
                 continue;
             };
-            let me = &mut s.readers[j];
-            me.copy = Entry { value: kept.value, fill: kept.fill, ..Entry::default() };
-            me.stamps = kept.stamps;
-            me.phase = if self.is_strong() { self.second_phase() } else { Phase::Check };
+            self.hand(s, j, kept);
+            s.readers[j].phase = match self.is_strong() {
+                true => self.second_phase(),
+                false if self.breaks(Break::JoinerIgnoresSilence) => Phase::Check,
+                false => Phase::Prove,
+            };
             if self.breaks(Break::StrongJoinerWithoutConfirmation) {
                 self.answer(s, j);
             }
@@ -85,7 +95,22 @@ impl Protocol {
             Phase::Get => self.get(s, r),
             Phase::Confirm if away => self.got(s, r, None),
             Phase::Confirm => self.confirm(s, r),
-            Phase::Promote => self.promote(s, r),
+            Phase::Stamp => {
+                s.readers[r].phase = Phase::Promote;
+                match self.breaks(Break::PromotionChecksLogFirst) {
+                    true if me.clean => (),
+                    true => self.end_promotion(s, r, false),
+                    false => self.stamp(s, r),
+                }
+            }
+            Phase::Promote if self.breaks(Break::PromotionChecksLogFirst) => {
+                self.stamp(s, r);
+                self.end_promotion(s, r, true);
+            }
+            Phase::Promote => {
+                let keeps = me.clean || self.breaks(Break::PromotionWithoutLogCheck);
+                self.end_promotion(s, r, keeps);
+            }
             Phase::Mark => {
                 let marked = (!away).then(|| self.store_mark(s));
                 let me = &mut s.readers[r];
@@ -108,11 +133,12 @@ impl Protocol {
                 self.land(s, r, Some(kept));
                 self.answer(s, r);
             }
-            Phase::Check => {
-                let proven = self.is_proven(s, me.process);
-                let holds = self.hold(me.stamps) || self.breaks(Break::JoinerIgnoresStamps);
-                match holds && (proven || self.breaks(Break::JoinerIgnoresSilence)) {
-                    true => self.answer(s, r),
+            Phase::Prove | Phase::Check => {
+                let question = usize::from(me.phase == Phase::Check);
+                let last = question == 1 || self.breaks(Break::JoinerIgnoresStamps);
+                match self.passes(s, me.process, me.stamps, question) {
+                    true if last => self.answer(s, r),
+                    true => s.readers[r].phase = Phase::Check,
                     false => self.miss(s, r),
                 }
             }
@@ -120,65 +146,14 @@ impl Protocol {
         }
     }
 
-    fn get(&self, s: &mut State, r: usize) {
-        if self.breaks(Break::OverdueAskedBeforeMark) {
-            (s.readers[r].clean, s.readers[r].stamps) = (true, ALL);
-        }
-        let me = &mut s.readers[r];
-        match self.world.nodes {
-            Nodes::Together => {
-                let entry = s.store.entry.filter(|entry| self.is_valid(s, entry));
-                self.got(s, r, entry);
-            }
-            Nodes::EntryFirst => match s.store.entry {
-                Some(entry) => (me.copy, me.phase) = (entry, Phase::Confirm),
-                None => self.got(s, r, None),
-            },
-            Nodes::VersionsFirst => {
-                me.copy.versions = s.store.versions;
-                me.epoch = Some(s.store.epoch);
-                me.phase = Phase::Confirm;
-            }
-        }
-    }
-
-    /// The other node's half of a `Get`.
-    fn confirm(&self, s: &mut State, r: usize) {
-        let copy = s.readers[r].copy;
-        let entry = match self.world.nodes {
-            Nodes::VersionsFirst => s.store.entry.filter(|entry| {
-                let mut then = s.clone();
-                then.store.versions = copy.versions;
-                then.store.epoch = s.readers[r].epoch.unwrap_or_default();
-                self.is_valid(&then, entry)
-            }),
-            _ => Some(copy).filter(|entry| self.is_valid(s, entry)),
-        };
-        self.got(s, r, entry);
-    }
-
-    /// The store's answer: an entry that is valid, or nothing.
-    fn got(&self, s: &mut State, r: usize, entry: Option<Entry>) {
-        let me = &mut s.readers[r];
-        me.epoch = None;
-        let Some(entry) = entry else {
-            (me.copy, me.phase) = (Entry::default(), Phase::Mark);
-            return;
-        };
-        // "The same": what memory has is as good.
-        let same = self.is_strong() && self.world.nodes == Nodes::Together;
-        let value = if same && me.copy.fill == entry.fill { me.copy.value } else { entry.value };
-        me.copy = Entry { value, fill: entry.fill, ..Entry::default() };
-        me.phase = if self.is_strong() { Phase::Hear } else { Phase::Promote };
-    }
-
-    fn promote(&self, s: &mut State, r: usize) {
-        let me = &mut s.readers[r];
-        me.stamps |= self.tag_stamps();
+    fn stamp(&self, s: &mut State, r: usize) {
+        s.readers[r].stamps |= self.tag_stamps();
         if self.breaks(Break::PromotionStampsAllAfterGet) {
-            me.stamps |= ALL;
+            s.readers[r].stamps |= ALL;
         }
-        let keeps = me.clean || self.breaks(Break::PromotionWithoutLogCheck);
+    }
+
+    fn end_promotion(&self, s: &mut State, r: usize, keeps: bool) {
         let kept = keeps.then(|| self.keep(s, r));
         self.land(s, r, kept);
         self.answer(s, r);

@@ -27,6 +27,8 @@ pub(crate) enum Break {
     AckBeforeSend,
     /// What the store had is kept whatever was bumped since the mark.
     PromotionWithoutLogCheck,
+    /// The log is asked before the stamps are taken.
+    PromotionChecksLogFirst,
     /// The stamp of `*` is taken after the `Get`, with those of the tags.
     PromotionStampsAllAfterGet,
     /// What the database had is kept whatever was bumped since the mark.
@@ -39,6 +41,8 @@ pub(crate) enum Break {
     HeartbeatBeforeForgetting,
     /// Entries answer however long no heartbeat came.
     SilenceIgnored,
+    /// The stamps are looked at before the channel is.
+    StampsBeforeChannel,
     /// So they do for those who joined a load.
     JoinerIgnoresSilence,
     /// A heartbeat proves the channel up to its receipt.

@@ -89,7 +89,9 @@ pub(crate) enum Phase {
     Get,
     /// The second half of a `Get` that takes two steps.
     Confirm,
-    /// Takes the store's entry into the memory tier.
+    /// Takes local stamps for the store's entry.
+    Stamp,
+    /// Takes it into the memory tier.
     Promote,
     Mark,
     Sql,
@@ -102,7 +104,9 @@ pub(crate) enum Phase {
     Hear,
     /// Waits for the load of another reader of its process.
     Join,
-    /// Looks at the local stamps of what it was handed.
+    /// Was handed something by the load that it waited for; asks whether the channel is proven.
+    Prove,
+    /// The same for the stamps of what it found in memory or was handed.
     Check,
 }
 
