@@ -29,6 +29,7 @@ impl Break {
         Self::SilenceIgnored,
         Self::StampsBeforeChannel,
         Self::JoinerIgnoresSilence,
+        Self::HeartbeatOvertakes,
         Self::ProvenAtReceipt,
         Self::StoreTrustedWhileOverdue,
         Self::OverdueAskedBeforeMark,
@@ -80,6 +81,7 @@ impl Break {
             | Self::KeepWithoutLogCheck
             | Self::StampsBeforeChannel
             | Self::MessageNotInLog
+            | Self::HeartbeatOvertakes
             | Self::SilenceIgnored => BOUNDED,
             Self::ProvenAtReceipt => World { end: 3, ..BOUNDED },
             Self::ReconnectWithoutForgetting

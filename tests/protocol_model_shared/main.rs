@@ -15,6 +15,7 @@
 //! - *`Strong`*: what memory has is confirmed by the store, each time.
 //! - *`Bounded`*: memory answers while its stamps hold and the channel is proven. Bumps come
 //!   through the channel in order, however late; a broken connection loses what is under way.
+//! - *A load's joiners* ask again whatever the mode asks: the load may be older than they are.
 //! - *The writer* bumps memory, the store, and memory again before it acknowledges. One that gives
 //!   the store up leaves its bump overdue.
 //! - *Time* passes between any two steps, only as far as `World::end`.
@@ -116,7 +117,7 @@ fn bounded_reads_see_writes_that_a_broken_channel_lost() {
 }
 
 #[test]
-#[ignore = "minutes: the tests above explore its parts"]
+#[ignore = "a minute: the tests above explore its parts"]
 fn larger_bounded_worlds_keep_the_promise_too() {
     assert_sound(World { faults: &[Fault::Break, Fault::Timeout], ..BOUNDED });
     assert_sound(World { faults: &[Fault::Break, Fault::Rollback(Node::Only)], ..BOUNDED });

@@ -2,7 +2,7 @@
 
 use crate::protocol::{Protocol, WriteStep};
 use crate::rules::Fault;
-use crate::state::{GUARD, Link, MISSING, Message, Phase, Reader, State, TAGS};
+use crate::state::{GUARD, Link, MISSING, Phase, Reader, State, TAGS};
 use stateright::{Model, Property};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Model for Protocol {
                 s.readers[r].phase = Phase::Join;
             }
             Action::Read(r, _) => self.read_step(&mut s, r),
-            Action::Beat(p) => s.processes[p].under_way.push(Message::Heartbeat(s.now)),
+            Action::Beat(p) => self.beat(&mut s, p),
             Action::Receive(p) => self.receive(&mut s, p),
             Action::Reconnect(p) => self.reconnect(&mut s, p),
             Action::Fault(f, fault) => {

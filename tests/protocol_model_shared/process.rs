@@ -112,6 +112,13 @@ impl Protocol {
         subscribed && silent && p.proven < s.now && self.listens(s, process)
     }
 
+    pub(crate) fn beat(&self, s: &mut State, process: usize) {
+        let heartbeat = Message::Heartbeat(s.now);
+        let under_way = &mut s.processes[process].under_way;
+        let first = self.breaks(Break::HeartbeatOvertakes);
+        under_way.insert(if first { 0 } else { under_way.len() }, heartbeat);
+    }
+
     pub(crate) fn receive(&self, s: &mut State, process: usize) {
         match s.processes[process].under_way.remove(0) {
             Message::Bump if self.breaks(Break::MessageNotInLog) => {

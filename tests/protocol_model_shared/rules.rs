@@ -45,6 +45,8 @@ pub(crate) enum Break {
     StampsBeforeChannel,
     /// So they do for those who joined a load.
     JoinerIgnoresSilence,
+    /// Heartbeats come another way than the bumps (as through another node of a cluster).
+    HeartbeatOvertakes,
     /// A heartbeat proves the channel up to its receipt.
     ProvenAtReceipt,
     StoreTrustedWhileOverdue,
