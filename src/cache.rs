@@ -309,9 +309,52 @@ impl QueryCache {
         C: ConnectionTrait + TransactionTrait + Send + 'static,
         C::Transaction: Sync + 'static,
     {
+        self.connect_named(connection, None).await
+    }
+
+    /// The same for a database that you name, where processes that share a store would not know
+    /// it as one: because they reach it by other addresses, or it does not tell who it is. That it
+    /// is one is a promise of yours, and so is that its sessions are set up alike (time zone,
+    /// `search_path`, role): entries are shared by all connections of a name.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sea_orm::Database;
+    /// use sea_orm_cache::prelude::*;
+    ///
+    /// let cache = QueryCache::builder().build().await?;
+    /// let db = cache.connect_as("orders", Database::connect("sqlite::memory:").await?).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn connect_as<C>(
+        &self,
+        name: &str,
+        connection: C,
+    ) -> Result<CachedConnection<C>, Error>
+    where
+        C: ConnectionTrait + TransactionTrait + Send + 'static,
+        C::Transaction: Sync + 'static,
+    {
+        self.connect_named(connection, Some(name)).await
+    }
+
+    async fn connect_named<C>(
+        &self,
+        connection: C,
+        name: Option<&str>,
+    ) -> Result<CachedConnection<C>, Error>
+    where
+        C: ConnectionTrait + TransactionTrait + Send + 'static,
+        C::Transaction: Sync + 'static,
+    {
         let runtime = Handle::try_current().map_err(|_| Error::no_runtime())?;
         let inner = Arc::new(connection);
         let (identity, typed_only) = crate::catalog::identity(&*inner).await?;
+        let identity = name.map_or(identity, |name| format!("named {name}"));
         let root = Arc::new(RootOf(inner.clone()));
         let backend = inner.get_database_backend();
         let engine = self.engine.clone();

@@ -12,6 +12,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, TransactionTrait};
 
 use crate::error::Error;
 use crate::schema::Schema;
+use crate::store::process;
 
 /// The facts about a database's schema.
 pub(crate) async fn load<C>(conn: &C) -> Result<Schema, DbErr>
@@ -31,7 +32,8 @@ where
 pub(crate) async fn identity(conn: &impl ConnectionTrait) -> Result<(String, bool), Error> {
     static UNIQUE: AtomicU64 = AtomicU64::new(0);
     // What can't be told apart for certain is never shared.
-    let unique = || format!("connection {}", UNIQUE.fetch_add(1, Ordering::Relaxed));
+    let number = || UNIQUE.fetch_add(1, Ordering::Relaxed);
+    let unique = || format!("connection {} of process {:x}", number(), process());
     let named = match conn.get_database_backend() {
         DbBackend::Sqlite => sqlite::identity(conn).await,
         // Without the permission to ask, it is only a question whether the database answers.

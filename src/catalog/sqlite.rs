@@ -37,11 +37,31 @@ pub(super) async fn identity(conn: &impl ConnectionTrait) -> Result<Option<Strin
         let (name, file): (String, Option<String>) =
             (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
         if name == "main" {
-            return Ok(file.filter(|file| !file.is_empty()));
+            return Ok(file.filter(|file| !file.is_empty()).map(of_file));
         }
     }
     Ok(None)
 }
+
+/// A path alone is the same in every container, and stays when the file is made anew.
+fn of_file(path: String) -> String {
+    let machine = ["/proc/sys/kernel/random/boot_id", "/etc/machine-id"]
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok())
+        .or_else(|| std::env::var("COMPUTERNAME").ok());
+    let made = std::fs::metadata(&path).map(|file| (number(&file), file.created().ok()));
+    format!("{path} {machine:?} {made:?}")
+}
+
+#[cfg(unix)]
+fn number(file: &std::fs::Metadata) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+
+    (file.dev(), file.ino())
+}
+
+#[cfg(not(unix))]
+fn number(_: &std::fs::Metadata) {}
 
 pub(super) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     // The facts come from several queries; somebody else's DDL may come between them.

@@ -1,8 +1,9 @@
 //! Many models by their primary keys, each an entry of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use sea_orm::sea_query::{FromValueTuple, IntoValueTuple, ValueTuple};
 use sea_orm::{
     ColumnTrait, Condition, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, ModelTrait,
@@ -85,22 +86,23 @@ impl QueryCache {
         let options = Options { ttl: Some(ttl), ..Options::default() };
         let mut found: HashMap<ValueTuple, Option<E::Model>> = HashMap::new();
         let mut missing = Vec::new();
-        for key in &keys {
-            if found.contains_key(key) {
-                continue;
-            }
+        let distinct: HashSet<&ValueTuple> = keys.iter().collect();
+        let options = &options;
+        let prepared = distinct.into_iter().map(|key| async move {
             let read: ReadThrough<'_, _, Maybe<Columns<E>>> =
-                ReadThrough::new(db, form::<Select<E>>(Family::Model), &options, None);
+                ReadThrough::new(db, form::<Select<E>>(Family::Model), options, None);
             let statement = by_key::<E>(key).limit(1).build(db.get_database_backend());
-            let model = match read.prepare(&statement).await {
-                Ok(model) => (*model).clone(),
-                Err(plan) => {
-                    missing.push(Missing { key: key.clone(), read, plan });
-                    // Until it was read.
-                    None
-                }
-            };
-            found.insert(key.clone(), model);
+            let prepared = read.prepare(&statement).await;
+            (key.clone(), prepared.map_err(|plan| (read, plan)))
+        });
+        // A store that is asked for many is asked for all at once.
+        for (key, prepared) in join_all(prepared).await {
+            let model = prepared.map(|model| (*model).clone()).unwrap_or_else(|(read, plan)| {
+                missing.push(Missing { key: key.clone(), read, plan });
+                // Until it was read.
+                None
+            });
+            found.insert(key, model);
         }
         let arity = E::PrimaryKey::iter().count();
         let mut absent = Vec::new();
@@ -150,7 +152,7 @@ async fn fetch<D: CacheSource, E: StorableEntity>(
         rows.insert(model.get_primary_key_value(), (row, model));
     }
     let understanding = db.database().current();
-    let mut absent = Vec::new();
+    let (mut absent, mut kept) = (Vec::new(), Vec::new());
     for Missing { key, read, plan } in missing {
         let (row, model) = rows.remove(&key).unzip();
         if model.is_none() && !is_exact::<E>(&key, &understanding.schema) {
@@ -160,8 +162,10 @@ async fn fetch<D: CacheSource, E: StorableEntity>(
         if let Some(plan) = &plan {
             read.saw(plan, row.as_slice());
         }
-        let model = read.keep(Ok(model)).await?;
-        found.insert(key, (*model).clone());
+        kept.push(async move { (key, read.keep(Ok(model)).await) });
+    }
+    for (key, model) in join_all(kept).await {
+        found.insert(key, (*model?).clone());
     }
     Ok(absent)
 }

@@ -10,7 +10,7 @@ use super::read::{Filling, Progress, ReadThrough, as_ms};
 use crate::codec::{Results, open, seal};
 use crate::event::{Event, Reason};
 use crate::memory::{ENTRY_OVERHEAD, Entry};
-use crate::shared::{Coherence, Remote, Shared};
+use crate::shared::{Coherence, Shared};
 use crate::stats::count;
 use crate::store::FillId;
 use crate::sync::lock;
@@ -30,17 +30,21 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
                 let (leader, counters) = (filling.leader.take(), filling.counters.clone());
                 let key = filling.key.clone();
                 let shared = self.engine().shared.as_ref();
-                let token = filling.fill.remote.as_ref().and_then(Remote::token);
+                let held = filling.held.take();
                 let stored = match shared {
                     None => self.store(*filling, value.clone(), None),
                     Some(shared) => {
                         Box::pin(self.store_shared(shared, *filling, value.clone())).await
                     }
                 };
-                if let Err(reason) = &stored {
-                    if let (Some(shared), Some(token)) = (shared, token) {
-                        self.release(shared, &key, &token, reason).await;
+                match (held, &stored) {
+                    (Some(held), Ok(entry)) if entry.fill.is_some() => held.over(),
+                    (Some(held), stored) => {
+                        held.given_up(stored.as_ref().is_err_and(|reason| !reason.passes()));
                     }
+                    _ => {}
+                }
+                if let Err(reason) = &stored {
                     if self.options.mode == Mode::Refresh {
                         // What is there now may be what the caller wanted to be rid of.
                         self.engine().memory.forget(&key.digest);
@@ -132,7 +136,8 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
             return Err(Reason::InTransaction);
         }
         let bytes = size_of::<R::Value>() + heap_bytes + stamps.bytes() + ENTRY_OVERHEAD;
-        if bytes > engine.max_entry_bytes() {
+        let fits = bytes <= engine.max_entry_bytes();
+        if !fits && in_store.is_none() {
             return Err(Reason::TooLarge { bytes });
         }
         let entry = Arc::new(Entry {
@@ -147,7 +152,9 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
             bytes,
             counters: filling.counters,
         });
-        engine.memory.insert(entry.clone());
+        if fits {
+            engine.memory.insert(entry.clone());
+        }
         count(&entry.counters.fills);
         engine.tell(|| Event::Fill { key: &entry.key, tags: &tags, bytes });
         Ok(entry)

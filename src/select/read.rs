@@ -30,6 +30,7 @@ use crate::fill::{Fill, user_tags};
 use crate::flight::{Leader, Role, landed};
 use crate::key::{Digest, Family, Key};
 use crate::memory::{Entry, Kind};
+use crate::shared::Held;
 use crate::sql::facts::{Analysis, ReadFacts};
 use crate::stats::{Counters, count};
 use crate::sync::{Mutex, lock};
@@ -82,6 +83,8 @@ pub(super) struct Filling<'r> {
     pub(super) counters: Arc<Counters>,
     /// Ours to land, if others may wait for it.
     pub(super) leader: Option<Leader<'r>>,
+    /// The same among processes.
+    pub(super) held: Option<Held>,
     /// The key says everything; otherwise it is the first statement that says it.
     keyed: bool,
     pub(super) statements: usize,
@@ -290,7 +293,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         fill.depend(engine, &user_tags(&self.options.tags));
         let (statements, refusal) = (0, None);
         Progress::Filling(
-            Filling { fill, key, counters, leader, keyed, statements, refusal }.into(),
+            Filling { fill, key, counters, leader, held: None, keyed, statements, refusal }.into(),
         )
     }
 

@@ -13,9 +13,9 @@ use crate::fill::{Fill, user_tags};
 use crate::flight::Leader;
 use crate::key::{Digest, Key};
 use crate::memory::{ENTRY_OVERHEAD, Entry};
-use crate::shared::{Coherence, Failure, LEASE_MS, Remote, Shared};
+use crate::shared::{Coherence, Failure, Held, LEASE_MS, Remote, Shared};
 use crate::stats::{Counters, count};
-use crate::store::{FillId, Found, Got, Turn, Unique};
+use crate::store::{FillId, Found, Got, Turn};
 use crate::sync::lock;
 use crate::tag::TagId;
 
@@ -228,6 +228,10 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         let Progress::Filling(filling) = &mut *progress else { return None };
         match failed {
             Ok(turn) => {
+                if let (None, Some(token)) = (&filling.held, remote.token()) {
+                    let database = self.db.database();
+                    filling.held = Some(Held::new(database, &filling.key, token));
+                }
                 filling.fill.remote = Some(remote);
                 Some(turn)
             }
@@ -277,16 +281,6 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             Err(reason) => Err(Failure::Reason(reason)),
         };
         put.map(Some).map_err(|failure| failure.reason(shared, engine))
-    }
-
-    /// Nothing will be stored: others need not wait.
-    pub(super) async fn release(&self, shared: &Shared, key: &Key, token: &Unique, why: &Reason) {
-        if !shared.is_trusted() {
-            return;
-        }
-        if let Err(error) = shared.store.release(key, token, !why.passes()).await {
-            shared.failed(self.engine(), &error);
-        }
     }
 }
 

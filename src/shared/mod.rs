@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::shared::delivery::Delivery;
 pub(crate) use crate::shared::delivery::Under;
 use crate::shared::mirror::Mirror;
-pub(crate) use crate::shared::remote::{Failure, LEASE_MS, Remote};
+pub(crate) use crate::shared::remote::{Failure, Held, LEASE_MS, Remote};
 use crate::store::{Mark, Store, StoreError, Unique, unique};
 use crate::sync::lock;
 use crate::tag::TagId;
@@ -101,6 +101,11 @@ impl Shared {
     pub(crate) async fn start(engine: &Arc<Engine>) -> Result<(), Error> {
         let Some(shared) = &engine.shared else { return Ok(()) };
         let runtime = Handle::try_current().map_err(|_| Error::no_runtime())?;
+        if shared.coherence != Coherence::Strong && !shared.store.tells() {
+            return Err(Error::config(
+                "coherence: this store does not tell of bumps; use Coherence::Strong",
+            ));
+        }
         match shared.store.connect().await {
             Ok(()) => shared.delivery.begin(),
             Err(error) if error.is_denied() => return Err(Error::config(error.to_string())),

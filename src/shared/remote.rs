@@ -1,5 +1,7 @@
 //! The protocol of `fill.rs` in the store: what a result rests on there.
 
+use std::sync::Arc;
+
 use super::Shared;
 use crate::cache::Engine;
 use crate::database::Database;
@@ -132,6 +134,48 @@ impl Remote {
             Kept::Stored => Ok(fill),
             Kept::Refused => Err(refused),
         }
+    }
+}
+
+/// The right to load, until it is given back: however the load ends, others need not wait longer.
+pub(crate) struct Held {
+    database: Arc<Database>,
+    key: Key,
+    token: Unique,
+    over: bool,
+    never: bool,
+}
+
+impl Held {
+    pub(crate) fn new(database: &Arc<Database>, key: &Key, token: Unique) -> Self {
+        Self { database: database.clone(), key: key.clone(), token, over: false, never: false }
+    }
+
+    /// The store has it back.
+    pub(crate) fn over(mut self) {
+        self.over = true;
+    }
+
+    /// Nothing was stored; `never`: nor will it be the next time.
+    pub(crate) fn given_up(mut self, never: bool) {
+        self.never = never;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let engine = self.database.engine.clone();
+        if self.over || !engine.shared.as_ref().is_some_and(Shared::is_trusted) {
+            return;
+        }
+        let (key, token, never) = (self.key.clone(), self.token, self.never);
+        self.database.spawn(async move {
+            if let Some(shared) = &engine.shared
+                && let Err(error) = shared.store.release(&key, &token, never).await
+            {
+                shared.failed(&engine, &error);
+            }
+        });
     }
 }
 

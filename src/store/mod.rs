@@ -104,6 +104,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// What the store said; then it may have been done, or not.
     async fn bump(&self, bump: Bumps<'_>) -> Result<Bumped, StoreError>;
 
+    /// Does it tell who [listens](Self::listen)? Without that only [`Coherence::Strong`] is possible.
+    ///
+    /// [`Coherence::Strong`]: crate::Coherence::Strong
+    fn tells(&self) -> bool {
+        true
+    }
+
     /// From now on hears what is told, all of it and in its order.
     ///
     /// # Errors

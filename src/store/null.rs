@@ -51,6 +51,10 @@ impl Store for NullStore {
         Ok(Bumped { watched: vec![None; bump.watch.len()] })
     }
 
+    fn tells(&self) -> bool {
+        false
+    }
+
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
         Err(StoreError::unsupported("a store that keeps nothing tells nothing"))
     }
