@@ -63,6 +63,8 @@ pub(crate) struct Database {
     base: Sha256,
     root: Arc<dyn Root>,
     current: RwLock<Arc<Understanding>>,
+    /// What was known before it was forgotten.
+    forgotten: RwLock<Option<Arc<Understanding>>>,
     stale: AtomicBool,
     /// When the catalog may be read again, should it be out of date.
     due_ms: AtomicU64,
@@ -225,6 +227,7 @@ impl Database {
             base,
             root,
             current: RwLock::new(Arc::new(unknown)),
+            forgotten: RwLock::default(),
             stale: AtomicBool::new(true),
             due_ms: AtomicU64::new(0),
             loading: tokio::sync::Mutex::new(()),
@@ -383,8 +386,11 @@ impl Database {
         if current.schema == schema {
             return false;
         }
+        let mut forgotten = self.forgotten.write().unwrap_or_else(PoisonError::into_inner);
+        // While it was forgotten every write bumped everything.
+        let changed = forgotten.take().is_none_or(|before| before.schema != schema);
         *current = Arc::new(Understanding::new(schema, self.backend.into()));
-        true
+        changed
     }
 
     /// Some other connection to this database may have changed its schema: until the catalog is
@@ -393,7 +399,11 @@ impl Database {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let shadowed = current.schema.shadowed.clone();
         let unknown = Schema { shadowed, ..Schema::default() };
-        *current = Arc::new(Understanding::new(unknown, self.backend.into()));
+        let unknown = Arc::new(Understanding::new(unknown, self.backend.into()));
+        let before = std::mem::replace(&mut *current, unknown);
+        if before.schema.known {
+            *self.forgotten.write().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        }
         self.stale.store(true, Ordering::SeqCst);
         self.due_ms.store(0, Ordering::SeqCst);
     }

@@ -125,7 +125,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                 if let (Some(plan), Some(shared)) = (&plan, &self.engine().shared) {
                     self.mark(shared, plan, false).await;
                 }
-                Err(plan)
+                self.found().ok_or(plan)
             }
         }
     }
@@ -263,31 +263,20 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             digest,
         };
         let mut remote = None;
-        let leader = if let Some(shared) = &engine.shared {
+        if let Some(shared) = &engine.shared {
             if !shared.is_trusted() {
                 self.tell_bypass(sql, &Reason::StoreAway);
                 return Progress::Bypassing;
             }
-            let leader = match self.board(&digest, patience).await {
-                Ok(leader) => leader,
-                Err(found) => return self.missed(&key, &counters, Progress::Found(found)),
-            };
-            if self.options.mode == Mode::Cached
-                && let Some(fetched) = Box::pin(self.fetch(shared, &key, &counters, None)).await
-            {
-                count(&counters.hits);
-                engine.tell(|| Event::Hit { key: &key });
-                return Progress::Found(fetched.landed(leader));
-            }
             remote = Some(self.remote());
-            leader
         } else {
-            match self.board(&digest, patience).await {
-                Ok(leader) => leader,
-                Err(found) => return self.missed(&key, &counters, Progress::Found(found)),
-            }
+            // The store may have it, otherwise.
+            self.missed(&key, &counters);
+        }
+        let leader = match self.board(&digest, patience).await {
+            Ok(leader) => leader,
+            Err(found) => return Progress::Found(found),
         };
-        self.missed(&key, &counters, Progress::Waiting);
         let mut fill = Fill::begin(engine);
         fill.remote = remote;
         fill.depend(engine, &user_tags(&self.options.tags));
@@ -297,15 +286,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         )
     }
 
-    fn missed(
-        &self,
-        key: &Key,
-        counters: &Counters,
-        then: Progress<'r, R::Value>,
-    ) -> Progress<'r, R::Value> {
+    pub(super) fn missed(&self, key: &Key, counters: &Counters) {
         count(&counters.misses);
         self.engine().tell(|| Event::Miss { key });
-        then
     }
 
     /// Waits for another task that loads the same, at most `patience` times.

@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::internal::Source;
+use super::options::Mode;
 use super::read::{Progress, ReadThrough};
 use crate::codec::{Results, open};
 use crate::depend::Plan;
-use crate::event::Reason;
+use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
 use crate::fill::{Fill, user_tags};
 use crate::flight::Leader;
 use crate::key::{Digest, Key};
 use crate::memory::{ENTRY_OVERHEAD, Entry};
-use crate::shared::{Coherence, Failure, Held, LEASE_MS, Remote, Shared};
+use crate::shared::{Coherence, Failure, Held, LEASE_MS, Looked, Remote, Shared};
 use crate::stats::{Counters, count};
 use crate::store::{FillId, Found, Got, Turn};
 use crate::sync::lock;
-use crate::tag::TagId;
+use crate::tag::{Tag, TagId};
+use crate::versions::{Mark, Stamps};
 
 /// Between two looks whether another process has loaded; each one doubles it.
 const PAUSE: Duration = Duration::from_millis(4);
@@ -109,35 +111,51 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     }
 
     /// The store's entry, which then is in memory, too.
-    pub(super) async fn fetch(
+    async fn fetch(
         &self,
         shared: &Shared,
         key: &Key,
         counters: &Arc<Counters>,
         known: Option<&Arc<Entry>>,
     ) -> Option<Fetched<R::Value>> {
-        let engine = self.engine();
-        // Before the store is asked, and before it is asked whether it is trusted: a bump from
-        // now on is in the log.
-        let mark = engine.versions.mark_every();
-        let (order, mut stamps) = (engine.next_load(), engine.versions.start());
-        if !shared.is_trusted() && !broken(Fault::TrustWhileAway) {
-            return None;
-        }
+        let promotion = self.promotion(shared)?;
         let fill = known.and_then(|entry| entry.fill);
-        let found = match shared.store.get(key, fill.as_ref()).await {
-            Ok(Got::Found(found)) => found,
+        match shared.store.get(key, fill.as_ref()).await {
+            Ok(Got::Found(found)) => self.promote(promotion, found, key, counters),
             Ok(Got::Same) => {
                 let entry = known?.clone();
                 let value = entry.value.clone().downcast().ok()?;
-                return Some(Fetched { entry, value, late: false });
+                Some(Fetched { entry, value, late: false })
             }
-            Ok(Got::Nothing) => return None,
+            Ok(Got::Nothing) => None,
             Err(error) => {
-                shared.failed(engine, &error);
-                return None;
+                shared.failed(self.engine(), &error);
+                None
             }
-        };
+        }
+    }
+
+    /// Before the store is asked for an entry. `None`: it may not be.
+    fn promotion(&self, shared: &Shared) -> Option<Promotion> {
+        let engine = self.engine();
+        // Also before it is asked whether it is trusted: a bump from now on is in the log.
+        let mark = engine.versions.mark_every();
+        let (order, stamps) = (engine.next_load(), engine.versions.start());
+        let trusted = shared.is_trusted() || broken(Fault::TrustWhileAway);
+        trusted.then_some(Promotion { mark, order, stamps })
+    }
+
+    /// An entry of the store comes into memory, unless it was invalidated here on its way. `None`:
+    /// it is not what this query can use.
+    fn promote(
+        &self,
+        promotion: Promotion,
+        found: Found,
+        key: &Key,
+        counters: &Arc<Counters>,
+    ) -> Option<Fetched<R::Value>> {
+        let engine = self.engine();
+        let Promotion { mark, order, mut stamps } = promotion;
         let Found { fill, ids, age_ms, ttl_ms, body } = found;
         let value = Arc::new(open::<R>(&body, &engine.packing)?);
         if !self.is_young(&value, age_ms) {
@@ -175,33 +193,61 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         Remote::new(engine.keep_ms(self.options.ttl(engine).max(engine.default_ttl)))
     }
 
-    /// Step 1 in the store. `true`: another process has loaded it meanwhile, and its entry answers.
+    /// Step 1 in the store; before the first statement, unless its entry is there: `true`, and it
+    /// answers. If another process is loading it, waits for that.
     pub(super) async fn mark(&self, shared: &Shared, plan: &Plan, may_wait: bool) -> bool {
-        let Some(Marking { mut remote, key, first }) = self.take_remote() else { return false };
+        let Some(Marking { mut remote, key, counters, first }) = self.take_remote() else {
+            return false;
+        };
+        let mut look = first && self.options.mode == Mode::Cached;
         // One that holds a connection must not wait for one that may be waiting for it.
-        let lease = (may_wait && first && R::HAS_BYTES && D::MAY_LOAD).then_some(&key);
-        let database = self.db.database();
-        let marked = remote.mark(shared, database, plan, lease).await;
-        let mut turn = self.marked(shared, remote, marked);
+        let lease = (look && may_wait && R::HAS_BYTES && D::MAY_LOAD).then_some(&key);
         let (mut waited, mut pause) = (Duration::ZERO, PAUSE);
-        while turn == Some(Turn::Theirs) && waited < Duration::from_millis(LEASE_MS) {
+        loop {
+            let Some(promotion) = self.promotion(shared) else {
+                self.refuse(Reason::StoreAway);
+                break;
+            };
+            let entry = look.then_some(&key);
+            let turn = match remote.mark(shared, self.db.database(), plan, entry, lease).await {
+                Ok(Looked::Marked(turn)) => turn,
+                Ok(Looked::Found(found)) => {
+                    if let Some(fetched) = self.promote(promotion, found, &key, &counters) {
+                        self.fetched(fetched, &key, &counters);
+                        return true;
+                    }
+                    // It is there, but of no use to us.
+                    look = false;
+                    remote = self.remote();
+                    remote.new = self.known(plan);
+                    continue;
+                }
+                Err(failure) => {
+                    self.refuse(failure.reason(shared, self.engine()));
+                    break;
+                }
+            };
+            if turn != Turn::Theirs || waited >= Duration::from_millis(LEASE_MS) {
+                self.marked(remote);
+                break;
+            }
             tokio::time::sleep(pause).await;
             waited += pause;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            if self.fetched(shared, &key).await {
-                return true;
-            }
-            // Have they given up? Then it may be our turn. The versions are taken anew with it.
-            if self.take_remote().is_none() {
-                return false;
-            }
-            let mut again = self.remote();
-            let user = user_tags(&self.options.tags);
-            again.new = plan.always.iter().chain(&user).map(|tag| tag.id()).collect();
-            let marked = again.mark(shared, database, plan, lease).await;
-            turn = self.marked(shared, again, marked);
+            // If they have given up it may be our turn. The versions are taken anew with it.
+            remote = self.remote();
+            remote.new = self.known(plan);
+        }
+        if first {
+            self.missed(&key, &counters);
         }
         false
+    }
+
+    /// The tags that are known before the first statement.
+    fn known(&self, plan: &Plan) -> Vec<TagId> {
+        let user = user_tags(&self.options.tags);
+        plan.always.iter().chain(&user).map(Tag::id).collect()
     }
 
     fn take_remote(&self) -> Option<Marking> {
@@ -209,51 +255,41 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             Progress::Filling(filling) => {
                 let first = filling.statements <= 1;
                 let remote = filling.fill.remote.take()?;
-                Some(Marking { remote, key: filling.key.clone(), first })
+                let (key, counters) = (filling.key.clone(), filling.counters.clone());
+                Some(Marking { remote, key, counters, first })
             }
             _ => None,
         }
     }
 
-    /// Whose turn it is; `None` if the store takes no part in this fill.
-    fn marked(
-        &self,
-        shared: &Shared,
-        remote: Remote,
-        marked: Result<Turn, Failure>,
-    ) -> Option<Turn> {
-        let engine = self.engine();
-        let failed = marked.map_err(|failure| failure.reason(shared, engine));
-        let mut progress = lock(&self.progress);
-        let Progress::Filling(filling) = &mut *progress else { return None };
-        match failed {
-            Ok(turn) => {
-                if let (None, Some(token)) = (&filling.held, remote.token()) {
-                    let database = self.db.database();
-                    filling.held = Some(Held::new(database, &filling.key, token));
-                }
-                filling.fill.remote = Some(remote);
-                Some(turn)
+    /// The store takes part in the fill.
+    fn marked(&self, remote: Remote) {
+        if let Progress::Filling(filling) = &mut *lock(&self.progress) {
+            if let (None, Some(token)) = (&filling.held, remote.token()) {
+                let database = self.db.database();
+                filling.held = Some(Held::new(database, &filling.key, token));
             }
-            // Without it, it is not known whether the schema still is what we think.
-            Err(reason) => {
-                filling.refuse(reason);
-                None
-            }
+            filling.fill.remote = Some(remote);
         }
     }
 
-    /// Is there an entry by now? It answers then.
-    async fn fetched(&self, shared: &Shared, key: &Key) -> bool {
-        let counters = self.engine().stats.of(key.table());
-        let Some(fetched) = self.fetch(shared, key, &counters, None).await else { return false };
+    /// It does not. Then it is not even known whether the schema is still what we think.
+    fn refuse(&self, reason: Reason) {
+        if let Progress::Filling(filling) = &mut *lock(&self.progress) {
+            filling.refuse(reason);
+        }
+    }
+
+    /// The store had it.
+    fn fetched(&self, fetched: Fetched<R::Value>, key: &Key, counters: &Counters) {
+        count(&counters.hits);
+        self.engine().tell(|| Event::Hit { key });
         let mut progress = lock(&self.progress);
         let leader = match &mut *progress {
             Progress::Filling(filling) => filling.leader.take(),
             _ => None,
         };
         *progress = Progress::Found(fetched.landed(leader));
-        true
     }
 
     /// Steps 3 to 5 in the store. `None`: it takes no part.
@@ -284,10 +320,18 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     }
 }
 
+/// Memory's state before the store was asked for an entry.
+struct Promotion {
+    mark: Option<Mark>,
+    order: u64,
+    stamps: Stamps,
+}
+
 /// What a fill rests on in the store, while it is asked for more.
 struct Marking {
     remote: Remote,
     key: Key,
+    counters: Arc<Counters>,
     /// Before the first statement.
     first: bool,
 }

@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::shared::delivery::Delivery;
 pub(crate) use crate::shared::delivery::Under;
 use crate::shared::mirror::Mirror;
-pub(crate) use crate::shared::remote::{Failure, Held, LEASE_MS, Remote};
+pub(crate) use crate::shared::remote::{Failure, Held, LEASE_MS, Looked, Remote};
 use crate::store::{Mark, Store, StoreError, Unique, unique};
 use crate::sync::lock;
 use crate::tag::TagId;
@@ -155,7 +155,7 @@ impl Shared {
         }
         let ids = [TagId::schema()];
         let keep_ms = engine.keep_ms(engine.default_ttl);
-        let mark = Mark { ids: &ids, create: unique(), keep_ms, lease: None };
+        let mark = Mark { entry: None, ids: &ids, create: unique(), keep_ms, lease: None };
         match self.store.mark(mark).await {
             Ok(marked) => marked.versions.into_iter().next().flatten(),
             Err(error) => {

@@ -10,7 +10,7 @@ use crate::event::Reason;
 use crate::fault::{Fault, broken};
 use crate::key::Key;
 use crate::store::{
-    Epoch, FillId, Kept, Lease, MAX_TAGS, Mark, Put, StoreError, Turn, Unique, unique,
+    Epoch, FillId, Found, Kept, Lease, MAX_TAGS, Mark, Put, StoreError, Turn, Unique, unique,
 };
 use crate::tag::{Tag, TagId};
 
@@ -43,7 +43,7 @@ impl Remote {
         self.token
     }
 
-    /// Step 1 for one statement: the tags that apply to any result, and the guards of its tables
+    /// Step 1 for one statement, unless `entry` is there: the tags that apply to any result, and the guards of its tables
     /// if some tags depend on the result.
     ///
     /// # Errors
@@ -54,8 +54,9 @@ impl Remote {
         shared: &Shared,
         database: &Database,
         plan: &Plan,
+        entry: Option<&Key>,
         lease: Option<&Key>,
-    ) -> Result<Turn, Failure> {
+    ) -> Result<Looked, Failure> {
         let mut ids = std::mem::take(&mut self.new);
         if self.epoch.is_none() {
             ids.extend([TagId::all(), TagId::schema()]);
@@ -67,8 +68,11 @@ impl Remote {
         }
         let token = unique();
         let lease = lease.map(|key| Lease { key, token, ms: LEASE_MS });
-        let mark = Mark { ids: &ids, create: unique(), keep_ms: self.keep_ms, lease };
+        let mark = Mark { entry, ids: &ids, create: unique(), keep_ms: self.keep_ms, lease };
         let marked = shared.store.mark(mark).await.map_err(Failure::Store)?;
+        if let Some(found) = marked.found {
+            return Ok(Looked::Found(found));
+        }
         if *self.epoch.get_or_insert(marked.epoch) != marked.epoch {
             return Err(Failure::Reason(Reason::Overlap));
         }
@@ -89,7 +93,7 @@ impl Remote {
         if marked.turn == Turn::Ours {
             self.token = Some(token);
         }
-        Ok(marked.turn)
+        Ok(Looked::Marked(marked.turn))
     }
 
     /// Steps 3 to 5 at once.
@@ -135,6 +139,12 @@ impl Remote {
             Kept::Refused => Err(refused),
         }
     }
+}
+
+/// What step 1 led to.
+pub(crate) enum Looked {
+    Found(Found),
+    Marked(Turn),
 }
 
 /// The right to load, until it is given back: however the load ends, others need not wait longer.

@@ -68,7 +68,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// What the store said. That nothing usable is there is none.
     async fn get(&self, key: &Key, known: Option<&FillId>) -> Result<Got, StoreError>;
 
-    /// The current versions of tags, those that are missing created; and perhaps the right to load.
+    /// A valid entry, as [`get`](Self::get) finds it; or else the current versions of tags, those
+    /// that are missing created, and perhaps the right to load.
     ///
     /// # Errors
     ///
@@ -159,6 +160,8 @@ pub struct Found {
 /// Asks for versions.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark<'a> {
+    /// Unless there is an entry under this key.
+    pub entry: Option<&'a Key>,
     /// Whose.
     pub ids: &'a [TagId],
     /// The version of those that are missing.
@@ -183,12 +186,21 @@ pub struct Lease<'a> {
 /// Versions at some moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marked {
+    /// The entry that made it unnecessary.
+    pub found: Option<Found>,
     /// The history in which that moment was.
     pub epoch: Epoch,
     /// One for each tag; `None` where [`block`](Bumps::block) holds.
     pub versions: Vec<Option<Unique>>,
     /// What became of the request for the right to load.
     pub turn: Turn,
+}
+
+impl Marked {
+    /// There is an entry.
+    pub fn found(found: Found) -> Self {
+        Self { found: Some(found), epoch: [0; 16], versions: Vec::new(), turn: Turn::Theirs }
+    }
 }
 
 /// Whose turn it is to load.

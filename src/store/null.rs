@@ -32,7 +32,7 @@ impl Store for NullStore {
 
     async fn mark(&self, mark: Mark<'_>) -> Result<Marked, StoreError> {
         let versions = vec![Some(mark.create); mark.ids.len()];
-        Ok(Marked { epoch: [0; 16], versions, turn: Turn::Free })
+        Ok(Marked { found: None, epoch: [0; 16], versions, turn: Turn::Free })
     }
 
     async fn put(&self, _: Put<'_>) -> Result<Kept, StoreError> {

@@ -8,7 +8,7 @@ use crate::processes::World;
 use crate::support::redis::{eventually, is_there};
 use crate::support::{TTL, author, book};
 
-async fn prices(db: &impl CacheSource, author: i32) -> Vec<i32> {
+pub async fn prices(db: &impl CacheSource, author: i32) -> Vec<i32> {
     let query = book::Entity::find().filter(book::Column::AuthorId.eq(author));
     let books = query.cached(TTL).all(db).await.expect("books");
     books.into_iter().map(|book| book.price).collect()

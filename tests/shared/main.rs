@@ -1,6 +1,8 @@
 //! Several processes, one cache: what one writes, the others see.
 
 mod coherent;
+mod outages;
 mod processes;
+mod stampede;
 #[path = "../support/mod.rs"]
 mod support;

@@ -53,8 +53,7 @@ impl World {
         let cache = set(builder).build().await.expect("a cache");
         let plain = self.file.pool(4).await;
         let db = cache.connect(plain.clone()).await.expect("a connection");
-        let before = log.take();
-        assert!(!before.iter().any(|line| line.contains("store")), "{before:?}");
+        log.take();
         Process { cache, db, plain, clock, log }
     }
 }

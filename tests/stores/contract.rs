@@ -114,7 +114,8 @@ async fn one_has_the_right_to_load_and_gives_it_back() {
         let key = subject.key(1);
         let ask = async |token| {
             let lease = Some(Lease { key: &key, token, ms: 60_000 });
-            let mark = Mark { ids: &ids(&[1]), create: fresh(), keep_ms: 60_000, lease };
+            let mark =
+                Mark { entry: None, ids: &ids(&[1]), create: fresh(), keep_ms: 60_000, lease };
             subject.store.mark(mark).await.expect("marked").turn
         };
         let (one, two) = (fresh(), fresh());
@@ -172,5 +173,26 @@ async fn many_tags_are_bumped_at_once() {
         many.push(2);
         subject.bump(&many).await;
         assert_eq!(subject.get(&key).await, Got::Nothing, "{}", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_versions_is_given_the_entry_if_there_is_one() {
+    for subject in all().await {
+        let key = subject.key(1);
+        let ask = async || {
+            let lease = Some(Lease { key: &key, token: fresh(), ms: 60_000 });
+            let tags = ids(&[1]);
+            let mark =
+                Mark { entry: Some(&key), ids: &tags, create: fresh(), keep_ms: 60_000, lease };
+            subject.store.mark(mark).await.expect("marked")
+        };
+        let nothing = ask().await;
+        assert_eq!((nothing.found, nothing.turn), (None, Turn::Ours), "{}", subject.name);
+        let fill = subject.fill(&key).await;
+        assert_eq!(ask().await.found.expect("an entry").fill, fill, "{}", subject.name);
+        subject.bump(&[3]).await;
+        let nothing = ask().await;
+        assert_eq!((nothing.found, nothing.turn), (None, Turn::Theirs), "{}", subject.name);
     }
 }

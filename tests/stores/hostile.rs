@@ -26,7 +26,8 @@ fn key() -> Key {
 async fn fill(store: &RedisStore) {
     use sea_orm_cache::store::{Kept, Mark, Put};
 
-    let mark = Mark { ids: &ids(&[1, 2]), create: [1; 16], keep_ms: 60_000, lease: None };
+    let mark =
+        Mark { entry: None, ids: &ids(&[1, 2]), create: [1; 16], keep_ms: 60_000, lease: None };
     let marked = store.mark(mark).await.expect("marked");
     let versions: Vec<_> = marked.versions.into_iter().map(|v| v.expect("a version")).collect();
     let put = Put {

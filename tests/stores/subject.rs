@@ -68,7 +68,8 @@ impl Subject {
     }
 
     pub async fn mark(&self, tags: &[u64]) -> Marked {
-        let mark = Mark { ids: &ids(tags), create: fresh(), keep_ms: 60_000, lease: None };
+        let mark =
+            Mark { entry: None, ids: &ids(tags), create: fresh(), keep_ms: 60_000, lease: None };
         self.store.mark(mark).await.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 

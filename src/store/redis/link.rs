@@ -39,6 +39,8 @@ impl Link {
             for _ in 0..config.connections {
                 all.push(client.get_multiplexed_async_connection_with_config(&settings).await?);
             }
+            // One that wants a password has no better answer to longer requests.
+            redis::cmd("PING").exec_async(&mut all[0]).await?;
             Ok(Self::One(all.into(), Arc::default()))
         })
         .await

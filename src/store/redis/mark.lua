@@ -1,10 +1,17 @@
--- The current versions of tags, the missing ones created, and whose turn it is to load.
--- KEYS: the lease. ARGV: what version keys begin with; the version of those that are missing; how
+-- A valid entry as get.lua gives it, if its key is given; otherwise the current versions of tags,
+-- the missing ones created, and whose turn it is to load.
+-- KEYS: the lease; perhaps the entry. ARGV: what version keys begin with; the version of those that are missing; how
 -- long versions are kept, in ms; tags; who asks for the lease, or ''; for how many ms.
-local info = redis.call('INFO', 'replication')
+local e, info
+if KEYS[2] then
+  e, info = valid(KEYS[2], ARGV[1])
+else
+  info = redis.call('INFO', 'replication')
+end
 if not string.find(info, 'role:master', 1, true) then
   return redis.error_reply('READONLY this is a replica')
 end
+if e then return {redis.call('PTTL', KEYS[2]), e} end
 local epoch = string.sub(string.match(info, 'master_replid:(%x+)'), 1, 16)
 local start, create, keep, ids = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local versions = {}

@@ -30,19 +30,21 @@ use self::channel::Subscription;
 pub use self::config::RedisConfig;
 use self::link::{Link, within};
 use super::{
-    Bumped, Bumps, FillId, Got, Kept, Listener, Mark, Marked, Put, Store, StoreError, Turn, Unique,
+    Bumped, Bumps, FillId, Found, Got, Kept, Listener, Mark, Marked, Put, Store, StoreError, Turn,
+    Unique,
 };
 use crate::error::Error;
 use crate::key::{Key, PROTOCOL};
 
 macro_rules! scripts {
-    ($($name:ident $file:literal)*) => {
-        $(static $name: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!($file)));)*
+    ($($name:ident $($file:literal)+;)*) => {
+        $(static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!($(include_str!($file)),+)));)*
 
         /// The text of a script, for a server that does not know it.
         fn source(script: &Script) -> &'static [u8] {
             $(if script.get_hash() == $name.get_hash() {
-                return include_bytes!($file);
+                return concat!($(include_str!($file)),+).as_bytes();
             })*
             b""
         }
@@ -50,12 +52,12 @@ macro_rules! scripts {
 }
 
 scripts! {
-    GET "get.lua"
-    CHECK "check.lua"
-    MARK "mark.lua"
-    PUT "put.lua"
-    BUMP "bump.lua"
-    RELEASE "release.lua"
+    GET "valid.lua" "get.lua";
+    CHECK "check.lua";
+    MARK "valid.lua" "mark.lua";
+    PUT "put.lua";
+    BUMP "bump.lua";
+    RELEASE "release.lua";
 }
 
 /// Entries and versions in Redis or Valkey. What [`QueryCacheBuilder::redis`] makes of a
@@ -148,6 +150,13 @@ impl RedisStore {
     }
 }
 
+/// The entry in a script's answer, if there is one.
+fn found(key: &Key, answer: &Value) -> Option<Found> {
+    let Value::Array(values) = answer else { return None };
+    let [Value::Int(left), Value::BulkString(bytes)] = &values[..] else { return None };
+    format::parts(&key.digest, bytes)?.found(*left)
+}
+
 /// A script that answers in another shape than its own was not run by us.
 fn unexpected(answer: &Value) -> StoreError {
     StoreError::refused(format!("unexpected answer of a script: {}", kind_of(answer)))
@@ -170,7 +179,7 @@ impl Store for RedisStore {
         *self.link.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(link);
         // Nothing is bumped: may we do what we shall have to, and is it a primary?
         self.bump(Bumps::default()).await?;
-        let mark = Mark { ids: &[], create: [0; 16], keep_ms: 1, lease: None };
+        let mark = Mark { entry: None, ids: &[], create: [0; 16], keep_ms: 1, lease: None };
         self.mark(mark).await.map(drop)
     }
 
@@ -183,15 +192,7 @@ impl Store for RedisStore {
         let answer = self.run(&GET, &[text.as_bytes()], &[&self.versions, known]).await?;
         match answer {
             Value::Int(1) => Ok(Got::Same),
-            Value::Array(values) => match &values[..] {
-                [Value::Int(left), Value::BulkString(bytes)] => {
-                    let parts = format::parts(&key.digest, bytes);
-                    let found = parts.and_then(|parts| parts.found(*left));
-                    Ok(found.map_or(Got::Nothing, Got::Found))
-                }
-                _ => Ok(Got::Nothing),
-            },
-            _ => Ok(Got::Nothing),
+            answer => Ok(found(key, &answer).map_or(Got::Nothing, Got::Found)),
         }
     }
 
@@ -204,7 +205,21 @@ impl Store for RedisStore {
         };
         let arguments =
             [&self.versions[..], &mark.create, keep.as_bytes(), &ids, token, ms.as_bytes()];
-        let answer = self.run(&MARK, &[&lease], &arguments).await?;
+        let entry = mark.entry.map(Key::to_string);
+        let mut keys = vec![&lease[..]];
+        if let Some(entry) = &entry {
+            keys.push(entry.as_bytes());
+        }
+        if let Some(key) = mark.entry.filter(|_| self.in_cluster()) {
+            keys.truncate(1);
+            if let Got::Found(found) = self.get_spread(key, &[]).await? {
+                return Ok(Marked::found(found));
+            }
+        }
+        let answer = self.run(&MARK, &keys, &arguments).await?;
+        if let Some(found) = mark.entry.and_then(|key| found(key, &answer)) {
+            return Ok(Marked::found(found));
+        }
         let Value::Array(values) = &answer else { return Err(unexpected(&answer)) };
         let [Value::BulkString(epoch), Value::BulkString(versions), Value::Int(turn)] = &values[..]
         else {
@@ -220,7 +235,7 @@ impl Store for RedisStore {
             1 => Turn::Theirs,
             _ => Turn::Free,
         };
-        Ok(Marked { epoch, versions, turn })
+        Ok(Marked { found: None, epoch, versions, turn })
     }
 
     async fn put(&self, put: Put<'_>) -> Result<Kept, StoreError> {
