@@ -52,7 +52,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
 
     /// May an entry answer at all now?
     pub(super) fn may_answer(&self, shared: &Shared) -> bool {
-        self.is_proven(shared) || shared.is_trusted() || broken(Fault::TrustWhileAway)
+        self.is_proven(shared) || shared.is_trusted()
     }
 
     fn is_proven(&self, shared: &Shared) -> bool {
@@ -141,8 +141,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         // Also before it is asked whether it is trusted: a bump from now on is in the log.
         let mark = engine.versions.mark_every();
         let (order, stamps) = (engine.next_load(), engine.versions.start());
-        let trusted = shared.is_trusted() || broken(Fault::TrustWhileAway);
-        trusted.then_some(Promotion { mark, order, stamps })
+        shared.is_trusted().then_some(Promotion { mark, order, stamps })
     }
 
     /// An entry of the store comes into memory, unless it was invalidated here on its way. `None`:

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::cache::Engine;
 use crate::error::Error;
 use crate::event::Event;
+use crate::fault::{Fault, broken};
 use crate::shared::delivery::Delivery;
 pub(crate) use crate::shared::delivery::Under;
 use crate::shared::mirror::Mirror;
@@ -128,7 +129,7 @@ impl Shared {
     /// May what the store says be believed? Not while it does not know of writes that were
     /// acknowledged here.
     pub(crate) fn is_trusted(&self) -> bool {
-        self.delivery.is_up()
+        self.delivery.is_up() || broken(Fault::TrustWhileAway)
     }
 
     /// A call failed: if the store is away, nobody else waits for it.
