@@ -3,6 +3,7 @@
 mod coherent;
 mod outages;
 mod processes;
+mod reach;
 mod stampede;
 #[path = "../support/mod.rs"]
 mod support;

@@ -177,3 +177,22 @@ async fn a_restart_from_an_old_snapshot_resurrects_nothing() {
     assert!(matches!(keys, Reply::Number(1)), "the snapshot has it: {keys:?}");
     assert_eq!(store.get(&key(), None).await, Ok(Got::Nothing));
 }
+
+#[tokio::test]
+async fn a_primary_whose_replicas_have_left_it_answers_nothing() {
+    let Some((server, store, _)) = stage().await else { return };
+    let replica = server.replica().await;
+    server.command(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    crate::support::redis::eventually("the replica counts", async || {
+        matches!(store.bump(Bumps::default()).await, Ok(_)) && store.connect().await.is_ok()
+    })
+    .await;
+    fill(&store).await;
+    assert!(matches!(store.get(&key(), None).await, Ok(Got::Found(_))));
+    // As if a Sentinel had made the other one the primary, and this one does not know.
+    replica.promote().await;
+    crate::support::redis::eventually("it is noticed", async || {
+        store.get(&key(), None).await.is_err()
+    })
+    .await;
+}

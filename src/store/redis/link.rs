@@ -1,8 +1,8 @@
 //! A connection to Redis of whatever kind.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -15,6 +15,22 @@ use tokio::time::timeout;
 
 use super::config::{Kind, RedisConfig};
 use crate::store::StoreError;
+
+/// A script, and the hash by which a server that has seen it knows it.
+pub(super) struct Lua {
+    code: &'static str,
+    hash: OnceLock<String>,
+}
+
+impl Lua {
+    pub(super) const fn new(code: &'static str) -> Self {
+        Self { code, hash: OnceLock::new() }
+    }
+
+    fn hash(&self) -> &str {
+        self.hash.get_or_init(|| Script::new(self.code).get_hash().to_owned())
+    }
+}
 
 #[derive(Clone)]
 pub(super) enum Link {
@@ -29,7 +45,7 @@ impl Link {
         within(config.connect_timeout, async {
             #[cfg(feature = "redis-cluster")]
             if config.kind == Kind::Cluster {
-                return cluster(config).await;
+                return super::cluster::open(config).await;
             }
             let client = server(config).await?;
             let settings = AsyncConnectionConfig::new()
@@ -60,14 +76,14 @@ impl Link {
     /// Runs a script; a server that does not know it yet is told.
     pub(super) async fn run(
         &self,
-        script: &Script,
+        script: &Lua,
         keys: &[&[u8]],
         arguments: &[&[u8]],
     ) -> RedisResult<Value> {
-        let known = call("EVALSHA", script.get_hash().as_bytes(), keys, arguments);
+        let known = call("EVALSHA", script.hash().as_bytes(), keys, arguments);
         match self.send(&known).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.send(&call("EVAL", super::source(script), keys, arguments)).await
+                self.send(&call("EVAL", script.code.as_bytes(), keys, arguments)).await
             }
             answer => answer,
         }
@@ -99,24 +115,6 @@ pub(super) async fn server(config: &RedisConfig) -> RedisResult<Client> {
     SentinelClient::build(sentinels, name.clone(), Some(node), primary)?.async_get_client().await
 }
 
-#[cfg(feature = "redis-cluster")]
-async fn cluster(config: &RedisConfig) -> RedisResult<Link> {
-    let nodes = config.nodes.iter().map(|url| config.info(url));
-    let mut client =
-        redis::cluster::ClusterClientBuilder::new(nodes.collect::<Result<Vec<_>, _>>()?)
-            .connection_timeout(config.connect_timeout)
-            .response_timeout(config.response_timeout)
-            // Whoever waits has a database to ask: one more attempt is for a slot that has moved.
-            .retries(2);
-    if let Some(username) = &config.username {
-        client = client.username(username);
-    }
-    if let Some(password) = &config.password {
-        client = client.password(password);
-    }
-    Ok(Link::Cluster(client.build()?.get_async_connection().await?))
-}
-
 /// Bounds what the client library does not bound by itself.
 pub(super) async fn within<T>(
     limit: Duration,
@@ -139,40 +137,5 @@ pub(super) fn said(error: &RedisError) -> StoreError {
         ErrorKind::Server(ServerErrorKind::ResponseError) => StoreError::refused(text),
         ErrorKind::Extension if matches!(code, "OOM" | "WRONGTYPE") => StoreError::refused(text),
         _ => StoreError::away(text),
-    }
-}
-
-/// The host and port of the server that a channel belongs to.
-#[cfg(feature = "redis-cluster")]
-pub(super) async fn owner(
-    config: &RedisConfig,
-    mut link: redis::cluster_async::ClusterConnection,
-    channel: &str,
-) -> Result<(String, u16), StoreError> {
-    use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
-
-    let anywhere = || RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
-    let (slot, ranges) = within(2 * config.response_timeout, async {
-        let mut ask = redis::cmd("CLUSTER");
-        let slot = link.route_command(ask.arg("KEYSLOT").arg(channel).clone(), anywhere()).await?;
-        let ask = redis::cmd("CLUSTER").arg("SLOTS").clone();
-        Ok((slot, link.route_command(ask, anywhere()).await?))
-    })
-    .await?;
-    let unknown = || StoreError::away("nobody owns the channel's slot");
-    let (Value::Int(slot), Value::Array(ranges)) = (slot, ranges) else { return Err(unknown()) };
-    let primary = ranges.iter().find_map(|range| {
-        let Value::Array(range) = range else { return None };
-        let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else {
-            return None;
-        };
-        (*first..=*last).contains(&slot).then_some(primary)
-    });
-    match primary.map(|primary| &primary[..]) {
-        Some([Value::BulkString(host), Value::Int(port), ..]) => {
-            let host = String::from_utf8(host.clone()).map_err(|_| unknown())?;
-            Ok((host, u16::try_from(*port).map_err(|_| unknown())?))
-        }
-        _ => Err(unknown()),
     }
 }

@@ -16,19 +16,21 @@
 //! there, too; entries are spread, and each is confirmed by the versions' slot after it was read.
 
 mod channel;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod config;
 mod format;
 mod link;
 
 use std::fmt;
-use std::sync::{LazyLock, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use async_trait::async_trait;
-use redis::{Script, Value};
+use redis::Value;
 
 use self::channel::Subscription;
 pub use self::config::RedisConfig;
-use self::link::{Link, within};
+use self::link::{Link, Lua, within};
 use super::{
     Bumped, Bumps, FillId, Found, Got, Kept, Listener, Mark, Marked, Put, Store, StoreError, Turn,
     Unique,
@@ -36,29 +38,11 @@ use super::{
 use crate::error::Error;
 use crate::key::{Key, PROTOCOL};
 
-macro_rules! scripts {
-    ($($name:ident $($file:literal)+;)*) => {
-        $(static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(concat!($(include_str!($file)),+)));)*
-
-        /// The text of a script, for a server that does not know it.
-        fn source(script: &Script) -> &'static [u8] {
-            $(if script.get_hash() == $name.get_hash() {
-                return concat!($(include_str!($file)),+).as_bytes();
-            })*
-            b""
-        }
-    };
-}
-
-scripts! {
-    GET "valid.lua" "get.lua";
-    CHECK "check.lua";
-    MARK "valid.lua" "mark.lua";
-    PUT "put.lua";
-    BUMP "bump.lua";
-    RELEASE "release.lua";
-}
+static GET: Lua = Lua::new(concat!(include_str!("valid.lua"), include_str!("get.lua")));
+static MARK: Lua = Lua::new(concat!(include_str!("valid.lua"), include_str!("mark.lua")));
+static PUT: Lua = Lua::new(include_str!("put.lua"));
+static BUMP: Lua = Lua::new(include_str!("bump.lua"));
+static RELEASE: Lua = Lua::new(include_str!("release.lua"));
 
 /// Entries and versions in Redis or Valkey. What [`QueryCacheBuilder::redis`] makes of a
 /// [`RedisConfig`]; by itself it is for tests.
@@ -98,13 +82,13 @@ impl RedisStore {
     }
 
     fn link(&self) -> Result<Link, StoreError> {
-        let link = self.link.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let link = self.link.read().unwrap_or_else(PoisonError::into_inner);
         link.clone().ok_or_else(|| StoreError::away("not connected"))
     }
 
     async fn run(
         &self,
-        script: &Script,
+        script: &Lua,
         keys: &[&[u8]],
         arguments: &[&[u8]],
     ) -> Result<Value, StoreError> {
@@ -122,31 +106,6 @@ impl RedisStore {
         return self.config.kind == config::Kind::Cluster;
         #[cfg(not(feature = "redis-cluster"))]
         false
-    }
-
-    /// An entry in a Cluster: its bytes, then whether its versions hold.
-    async fn get_spread(&self, key: &Key, known: &[u8]) -> Result<Got, StoreError> {
-        let text = key.to_string();
-        let mut ask = redis::pipe();
-        ask.cmd("PTTL").arg(&text).cmd("GET").arg(&text);
-        let link = self.link()?;
-        let answer: Vec<Value> = match link {
-            #[cfg(feature = "redis-cluster")]
-            Link::Cluster(mut link) => {
-                within(2 * self.config.response_timeout, ask.query_async(&mut link)).await?
-            }
-            Link::One(..) => return Ok(Got::Nothing),
-        };
-        let [Value::Int(left), Value::BulkString(bytes)] = &answer[..] else {
-            return Ok(Got::Nothing);
-        };
-        let Some(parts) = format::parts(&key.digest, bytes) else { return Ok(Got::Nothing) };
-        let arguments = [&self.versions[..], &parts.epoch, parts.ids, parts.versions];
-        match self.run(&CHECK, &[&self.versions], &arguments).await? {
-            Value::Int(1) if parts.fill == known => Ok(Got::Same),
-            Value::Int(1) => Ok(parts.found(*left).map_or(Got::Nothing, Got::Found)),
-            _ => Ok(Got::Nothing),
-        }
     }
 }
 
@@ -176,7 +135,7 @@ fn kind_of(value: &Value) -> &'static str {
 impl Store for RedisStore {
     async fn connect(&self) -> Result<(), StoreError> {
         let link = Link::open(&self.config).await?;
-        *self.link.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(link);
+        *self.link.write().unwrap_or_else(PoisonError::into_inner) = Some(link);
         // Nothing is bumped: may we do what we shall have to, and is it a primary?
         self.bump(Bumps::default()).await?;
         let mark = Mark { entry: None, ids: &[], create: [0; 16], keep_ms: 1, lease: None };
@@ -185,6 +144,7 @@ impl Store for RedisStore {
 
     async fn get(&self, key: &Key, known: Option<&FillId>) -> Result<Got, StoreError> {
         let known = known.map_or(&[][..], |fill| fill);
+        #[cfg(feature = "redis-cluster")]
         if self.in_cluster() {
             return self.get_spread(key, known).await;
         }
@@ -210,6 +170,7 @@ impl Store for RedisStore {
         if let Some(entry) = &entry {
             keys.push(entry.as_bytes());
         }
+        #[cfg(feature = "redis-cluster")]
         if let Some(key) = mark.entry.filter(|_| self.in_cluster()) {
             keys.truncate(1);
             if let Got::Found(found) = self.get_spread(key, &[]).await? {
@@ -317,7 +278,7 @@ impl Store for RedisStore {
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError> {
         #[cfg(feature = "redis-cluster")]
         if let Link::Cluster(link) = self.link()? {
-            let owner = link::owner(&self.config, link, &self.channel).await?;
+            let owner = cluster::owner(&self.config, link, &self.channel).await?;
             let info = within(self.config.connect_timeout, async { self.config.at(owner) }).await?;
             let server = async { redis::Client::open(info) };
             let verb = "SSUBSCRIBE";

@@ -1,0 +1,177 @@
+//! The ways to reach Redis.
+
+use sea_orm_cache::store::RedisConfig;
+use sea_orm_cache::{Coherence, QueryCacheBuilder};
+
+use crate::coherent::prices;
+use crate::processes::{Process, World};
+use crate::support::redis::{Client, eventually, is_there};
+
+/// Two processes that reach Redis in the same way share what they read and write.
+async fn share(world: &World, set: impl Fn(QueryCacheBuilder) -> QueryCacheBuilder) {
+    for coherence in [Coherence::Strong, Coherence::bounded()] {
+        let one = at(world, &set, coherence).await;
+        let two = at(world, &set, coherence).await;
+        prices(&one.db, 1).await;
+        prices(&two.db, 1).await;
+        assert_eq!((one.hits(), two.hits()), (0, 1), "{:?}", two.log.take());
+        one.sql("UPDATE book SET price = 7 WHERE id = 1").await;
+        eventually("the other sees it", async || prices(&two.db, 1).await == [7, 200]).await;
+        one.sql("UPDATE book SET price = 100 WHERE id = 1").await;
+        eventually("and this", async || prices(&two.db, 1).await == [100, 200]).await;
+        one.cache.invalidate_all().await;
+    }
+}
+
+async fn at(
+    world: &World,
+    set: impl Fn(QueryCacheBuilder) -> QueryCacheBuilder,
+    coherence: Coherence,
+) -> Process {
+    let process =
+        world.process_at("redis://unused", |builder| set(builder).coherence(coherence)).await;
+    assert!(!process.away());
+    process
+}
+
+#[tokio::test]
+async fn by_a_unix_socket() {
+    if !is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("redis.sock").display().to_string();
+    let world = World::with(&["--unixsocket", &socket]).await;
+    share(&world, |builder| builder.redis(RedisConfig::new(format!("unix://{socket}")))).await;
+}
+
+#[tokio::test]
+async fn by_several_connections() {
+    if !is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let url = world.redis.url();
+    share(&world, |builder| builder.redis(RedisConfig::new(&url).connections(3))).await;
+}
+
+#[tokio::test]
+async fn as_a_user_who_may_do_what_is_needed() {
+    if !is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let user = "ACL SETUSER shop on >secret resetkeys ~shop:* ~{shop:* resetchannels &{shop:* \
+        -@all +eval +evalsha +get +mget +set +del +pttl +pexpire +info +publish +subscribe +ping";
+    world.redis.command(&user.split_whitespace().collect::<Vec<_>>()).await;
+    let url = world.redis.url();
+    share(&world, |builder| {
+        builder.prefix("shop").redis(RedisConfig::new(&url).user("shop", "secret"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn databases_of_other_numbers_prefixes_and_versions_share_nothing() {
+    if !is_there() {
+        return;
+    }
+    let world = World::new().await;
+    let url = world.redis.url();
+    let one = world.process(Coherence::Strong).await;
+    let others: [Box<dyn FnOnce(QueryCacheBuilder) -> QueryCacheBuilder>; 3] = [
+        Box::new(|builder| builder.redis(RedisConfig::new(url).database(1))),
+        Box::new(|builder| builder.prefix("other")),
+        Box::new(|builder| builder.version(2)),
+    ];
+    prices(&one.db, 1).await;
+    for other in others {
+        let two = world.process_at(&world.redis.url(), other).await;
+        prices(&two.db, 1).await;
+        prices(&two.db, 1).await;
+        assert_eq!(two.hits(), 1, "its own");
+        // Nor does giving up everything of one touch the other's.
+        two.cache.invalidate_all().await;
+        let hits = one.hits();
+        prices(&one.db, 1).await;
+        assert_eq!(one.hits(), hits + 1);
+    }
+    let keys = world.redis.command(&["KEYS", "*"]).await.to_string();
+    assert!(keys.contains("other:v1:list:book:") && keys.contains("sea-orm:v2:"), "{keys}");
+}
+
+#[tokio::test]
+async fn two_databases_share_no_entry() {
+    if !is_there() {
+        return;
+    }
+    let (world, other) = (World::new().await, World::new().await);
+    let one = world.process(Coherence::Strong).await;
+    let two = other.process_at(&world.redis.url(), |builder| builder).await;
+    two.sql("UPDATE book SET price = 5 WHERE id = 1").await;
+    assert_eq!(prices(&one.db, 1).await, [100, 200]);
+    assert_eq!(prices(&two.db, 1).await, [5, 200]);
+    assert_eq!((one.hits(), two.hits()), (0, 0));
+}
+
+#[tokio::test]
+async fn in_a_cluster() {
+    let Ok(urls) = std::env::var("REDIS_CLUSTER_URLS") else {
+        assert!(std::env::var("REQUIRE_SERVERS").is_err(), "REDIS_CLUSTER_URLS is not set");
+        return println!("left out: REDIS_CLUSTER_URLS is not set");
+    };
+    let world = World::new().await;
+    let prefix = format!("c{}", std::process::id());
+    share(&world, |builder| builder.prefix(&prefix).redis(RedisConfig::cluster(urls.split(','))))
+        .await;
+}
+
+#[tokio::test]
+async fn by_a_sentinel_also_after_a_failover() {
+    let Ok(urls) = std::env::var("REDIS_SENTINEL_URLS") else {
+        assert!(std::env::var("REQUIRE_SERVERS").is_err(), "REDIS_SENTINEL_URLS is not set");
+        return println!("left out: REDIS_SENTINEL_URLS is not set");
+    };
+    let name = std::env::var("REDIS_SENTINEL_MASTER").expect("a name");
+    let world = World::new().await;
+    let prefix = format!("s{}", std::process::id());
+    let set = |builder: QueryCacheBuilder| {
+        builder.prefix(&prefix).redis(RedisConfig::sentinel(urls.split(','), &name))
+    };
+    share(&world, set).await;
+    let (one, two) =
+        (at(&world, set, Coherence::Strong).await, at(&world, set, Coherence::Strong).await);
+    prices(&one.db, 1).await;
+    prices(&two.db, 1).await;
+    let port = urls.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let mut sentinel = Client::connect(port).await.expect("a Sentinel");
+    let primary = sentinel.command(&["SENTINEL", "get-master-addr-by-name", &name]).await;
+    let before = primary.expect("an address").to_string();
+    sentinel.command(&["SENTINEL", "FAILOVER", &name]).await.expect("told");
+    let mut price = 0;
+    eventually("another one is the primary", async || {
+        let mut sentinel = Client::connect(port).await.expect("a Sentinel");
+        let now = sentinel.command(&["SENTINEL", "get-master-addr-by-name", &name]).await;
+        now.expect("an address").to_string() != before
+    })
+    .await;
+    for _ in 0..200 {
+        price += 1;
+        one.sql(&format!("UPDATE book SET price = {price} WHERE id = 1")).await;
+        assert_eq!(prices(&one.db, 1).await, [price, 200]);
+        // What one wrote while it was cut off may not have been told.
+        if !one.away() && one.cache.stats().store.expect("a store").undelivered == 0 {
+            assert_eq!(prices(&two.db, 1).await, [price, 200]);
+        }
+    }
+    eventually("both are back", async || {
+        prices(&one.db, 1).await;
+        prices(&two.db, 1).await;
+        !one.away() && !two.away()
+    })
+    .await;
+    let hits = two.hits();
+    prices(&two.db, 1).await;
+    prices(&two.db, 1).await;
+    assert!(two.hits() > hits, "{:?}", two.log.take());
+}
