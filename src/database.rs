@@ -289,6 +289,8 @@ impl Database {
         if due && self.stale.load(Ordering::SeqCst) && self.load().await {
             // What was made under the old schema may have missed writes since it changed.
             self.engine.bump(&Bump::all(), || Cause::Ddl { sql: "seen in the catalog".into() });
+            // What is made from now on must not end with it.
+            let _ = self.engine.delivered().await;
         }
         self.current()
     }

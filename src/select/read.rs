@@ -268,7 +268,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                 self.tell_bypass(sql, &Reason::StoreAway);
                 return Progress::Bypassing;
             }
-            remote = Some(self.remote());
+            remote = Some(self.remote(self.options.mode == Mode::Refresh));
         } else {
             // The store may have it, otherwise.
             self.missed(&key, &counters);

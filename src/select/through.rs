@@ -187,9 +187,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     }
 
     /// The store's part of a fill.
-    pub(super) fn remote(&self) -> Remote {
+    pub(super) fn remote(&self, replace: bool) -> Remote {
         let engine = self.engine();
-        Remote::new(engine.keep_ms(self.options.ttl(engine).max(engine.default_ttl)))
+        Remote::new(engine.keep_ms(self.options.ttl(engine).max(engine.default_ttl)), replace)
     }
 
     /// Step 1 in the store; before the first statement, unless its entry is there: `true`, and it
@@ -217,7 +217,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                     }
                     // It is there, but of no use to us.
                     look = false;
-                    remote = self.remote();
+                    remote = self.remote(true);
                     remote.new = self.known(plan);
                     continue;
                 }
@@ -234,7 +234,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             waited += pause;
             pause = (pause * 2).min(LONGEST_PAUSE);
             // If they have given up it may be our turn. The versions are taken anew with it.
-            remote = self.remote();
+            remote = self.remote(!look);
             remote.new = self.known(plan);
         }
         if first {

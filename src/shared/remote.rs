@@ -31,12 +31,16 @@ pub(crate) struct Remote {
     /// The right to load, if we have it.
     token: Option<Unique>,
     keep_ms: u64,
+    /// It takes the place of an entry that is there.
+    replace: bool,
 }
 
 impl Remote {
-    /// `keep_ms`: how long versions must live, for the entry and its load.
-    pub(crate) fn new(keep_ms: u64) -> Self {
-        Self { keep_ms, ..Self::default() }
+    /// `keep_ms`: how long versions must live, for the entry and its load. `replace`: it takes the
+    /// place of an entry that is there, instead of leaving one that another load put meanwhile,
+    /// which may be younger.
+    pub(crate) fn new(keep_ms: u64, replace: bool) -> Self {
+        Self { keep_ms, replace, ..Self::default() }
     }
 
     pub(crate) fn token(&self) -> Option<Unique> {
@@ -132,6 +136,7 @@ impl Remote {
             age_ms,
             ttl_ms,
             keep_ms: self.keep_ms,
+            replace: self.replace,
             token: self.token,
         };
         match shared.store.put(put).await.map_err(Failure::Store)? {

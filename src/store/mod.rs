@@ -239,6 +239,8 @@ pub struct Put<'a> {
     pub ttl_ms: u64,
     /// How long versions must be kept, in milliseconds.
     pub keep_ms: u64,
+    /// Also where there is a valid entry by now, of another load.
+    pub replace: bool,
     /// The caller's right to load, which ends.
     pub token: Option<Unique>,
 }
@@ -248,7 +250,7 @@ pub struct Put<'a> {
 pub enum Kept {
     /// It is stored.
     Stored,
-    /// A guard has moved, or the store's history was interrupted.
+    /// A guard has moved, or the store's history was interrupted, or there is another entry.
     Refused,
 }
 

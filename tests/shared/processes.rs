@@ -46,6 +46,7 @@ impl World {
     ) -> Process {
         let (clock, log) = (Arc::new(ManualClock::default()), Log::default());
         let builder = checked()
+            .prefix("sea-orm")
             .redis(RedisConfig::new(url))
             .clock(clock.clone())
             .ttl_jitter(0.0)

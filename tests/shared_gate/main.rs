@@ -5,9 +5,11 @@
 
 mod hooked;
 #[path = "../shared/processes.rs"]
+#[allow(dead_code)]
 mod processes;
 mod scenarios;
 #[path = "../support/mod.rs"]
+#[allow(dead_code)]
 mod support;
 
 use sea_orm_cache::fault::{Fault, set};

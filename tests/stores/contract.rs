@@ -196,3 +196,16 @@ async fn who_asks_for_versions_is_given_the_entry_if_there_is_one() {
         assert_eq!((nothing.found, nothing.turn), (None, Turn::Theirs), "{}", subject.name);
     }
 }
+
+#[tokio::test]
+async fn a_valid_entry_of_another_load_stays_unless_it_is_to_be_replaced() {
+    for subject in all().await {
+        let key = subject.key(1);
+        let marked = subject.mark(&[1, 2, 9]).await;
+        let first = subject.fill(&key).await;
+        assert_eq!(subject.put(&key, &marked).await.1, Kept::Refused, "{}", subject.name);
+        assert_eq!(subject.found(&key).await.fill, first, "{}", subject.name);
+        subject.bump(&[2]).await;
+        assert_ne!(subject.fill(&key).await, first);
+    }
+}

@@ -42,6 +42,7 @@ async fn fill(store: &RedisStore) {
         age_ms: 0,
         ttl_ms: 60_000,
         keep_ms: 60_000,
+        replace: true,
         token: None,
     };
     assert_eq!(store.put(put).await, Ok(Kept::Stored));

@@ -97,6 +97,7 @@ impl Subject {
             age_ms: 500,
             ttl_ms: 60_000,
             keep_ms: 120_000,
+            replace: false,
             token: None,
         };
         let kept = self.store.put(put).await;

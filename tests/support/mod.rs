@@ -6,6 +6,7 @@ pub mod proxy;
 pub mod redis;
 pub mod servers;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use servers::Backend;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 use sea_orm_cache::prelude::*;
-use sea_orm_cache::{Capture, Event, ManualClock, QueryCacheBuilder, Reason};
+use sea_orm_cache::store::RedisConfig;
+use sea_orm_cache::{Capture, Coherence, Event, ManualClock, QueryCacheBuilder, Reason};
 
 pub const TTL: Duration = Duration::from_secs(60);
 
@@ -59,8 +61,22 @@ impl Log {
 }
 
 /// A cache whose every result goes through the codec and comes back the same.
+///
+/// With `CACHE_STORE=strong` or `bounded`, and `REDIS_URL`, it has a Redis behind it, as if there
+/// were other processes.
 pub fn checked() -> QueryCacheBuilder {
-    QueryCache::builder().check_codec(true).observer(codec_works)
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let builder = QueryCache::builder().check_codec(true).observer(codec_works);
+    let coherence = match std::env::var("CACHE_STORE").as_deref() {
+        Ok("strong") => Coherence::Strong,
+        Ok("bounded") => Coherence::bounded(),
+        Ok(other) => panic!("CACHE_STORE={other}"),
+        Err(_) => return builder,
+    };
+    let url = std::env::var("REDIS_URL").expect("REDIS_URL");
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let prefix = format!("t{}-{number}", std::process::id());
+    builder.prefix(&prefix).redis(RedisConfig::new(url)).coherence(coherence)
 }
 
 fn codec_works(event: &Event<'_>) {

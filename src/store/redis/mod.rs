@@ -40,7 +40,7 @@ use crate::key::{Key, PROTOCOL};
 
 static GET: Lua = Lua::new(concat!(include_str!("valid.lua"), include_str!("get.lua")));
 static MARK: Lua = Lua::new(concat!(include_str!("valid.lua"), include_str!("mark.lua")));
-static PUT: Lua = Lua::new(include_str!("put.lua"));
+static PUT: Lua = Lua::new(concat!(include_str!("valid.lua"), include_str!("put.lua")));
 static BUMP: Lua = Lua::new(include_str!("bump.lua"));
 static RELEASE: Lua = Lua::new(include_str!("release.lua"));
 
@@ -208,7 +208,7 @@ impl Store for RedisStore {
         let left = put.ttl_ms.saturating_sub(put.age_ms).max(1).to_string();
         let keep = put.keep_ms.to_string();
         let token = put.token.as_ref().map_or(&[][..], |token| token);
-        let arguments: [&[u8]; 11] = [
+        let arguments: [&[u8]; 12] = [
             &self.versions,
             &put.epoch,
             &guards,
@@ -220,11 +220,16 @@ impl Store for RedisStore {
             &head,
             put.body,
             left.as_bytes(),
+            if put.replace { b"1" } else { b"" },
         ];
         if !self.in_cluster() {
             let answer = self.run(&PUT, &[&lease, text.as_bytes()], &arguments).await?;
             let stored = answer == Value::Int(1);
             return Ok(if stored { Kept::Stored } else { Kept::Refused });
+        }
+        #[cfg(feature = "redis-cluster")]
+        if !put.replace && self.get_spread(put.key, &[]).await? != Got::Nothing {
+            return Ok(Kept::Refused);
         }
         let mut arguments = arguments;
         (arguments[8], arguments[9]) = (&[], &[]);

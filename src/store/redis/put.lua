@@ -2,13 +2,15 @@
 -- Cluster, answers with the versions of the late tags instead.
 -- KEYS: the lease; the entry. ARGV: what version keys begin with; epoch; guards; their versions;
 -- late tags; the version of those that are missing; how long versions are kept, in ms; who has
--- the lease, or ''; the entry up to its late versions; its value; its time to live, in ms.
+-- the lease, or ''; the entry up to its late versions; its value; its time to live, in ms; 1 to
+-- replace a valid entry.
 if ARGV[8] ~= '' and redis.pcall('GET', KEYS[1]) == ARGV[8] then redis.call('DEL', KEYS[1]) end
 local info = redis.call('INFO', 'replication')
 if not string.find(info, 'role:master', 1, true) then
   return redis.error_reply('READONLY this is a replica')
 end
 if not string.find(info, 'master_replid:' .. ARGV[2], 1, true) then return 0 end
+if KEYS[2] and ARGV[12] ~= '1' and valid(KEYS[2], ARGV[1]) then return 0 end
 local start, guards, late, keep = ARGV[1], ARGV[3], ARGV[5], tonumber(ARGV[7])
 for i = 1, #guards / 8 do
   local now = redis.pcall('GET', start .. string.sub(guards, 8 * i - 7, 8 * i))
