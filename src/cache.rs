@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryTrait, Statement, TransactionTrait};
+use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement, TransactionTrait};
 use tokio::runtime::Handle;
 
 use crate::builder::QueryCacheBuilder;
@@ -22,10 +22,9 @@ use crate::key::Digest;
 use crate::memory::{Entry, Kind, Memory};
 use crate::replica::LastBumps;
 use crate::schema::Name;
-use crate::shared::{Shared, Under, WhenAway};
+use crate::shared::{Shared, Under};
 use crate::stats::{Registry, Stats, StoreStats, count};
-use crate::store::Unique;
-use crate::tag::{Tag, TagId};
+use crate::tag::Tag;
 use crate::versions::Versions;
 
 /// A cache for query results. Cheap to clone; all clones are the same cache.
@@ -139,87 +138,9 @@ impl Engine {
         }
     }
 
-    /// What was bumped so far is known to the store, too. A write is acknowledged after this.
-    ///
-    /// # Errors
-    ///
-    /// If it is not, and [`WhenAway::Refuse`] was asked for.
-    pub(crate) async fn delivered(&self) -> Result<(), DbErr> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        if shared.delivery.delivered(self).await.is_ok() {
-            return Ok(());
-        }
-        self.tell(|| Event::Undelivered { tags: shared.delivery.due() });
-        match shared.when_away {
-            WhenAway::Proceed => Ok(()),
-            WhenAway::Refuse => Err(DbErr::Custom(
-                "the write was done, but other processes could not be told: the cache's store is \
-                 away (WhenAway::Refuse)"
-                    .into(),
-            )),
-        }
-    }
-
-    /// May a write be sent?
-    ///
-    /// # Errors
-    ///
-    /// If the store is away, and [`WhenAway::Refuse`] was asked for.
-    pub(crate) fn may_write(&self) -> Result<(), DbErr> {
-        match &self.shared {
-            Some(shared) if shared.when_away == WhenAway::Refuse && !shared.is_trusted() => {
-                Err(DbErr::Custom(
-                    "the write was not sent: the cache's store is away (WhenAway::Refuse)".into(),
-                ))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Other processes have bumped these.
-    pub(crate) fn heard(&self, ids: &[TagId]) {
-        self.versions.bump_ids(ids);
-    }
-
-    /// Another process has changed a schema: none is known any more, until it is read again.
-    pub(crate) fn schema_moved(&self) {
-        if let Some(shared) = &self.shared {
-            shared.set_schema(None);
-        }
-        self.forget_schemas();
-        for database in self.connected() {
-            let reading = database.clone();
-            database.spawn(async move { drop(reading.fresh().await) });
-        }
-    }
-
-    /// The version of the schemas that is in force while a catalog is read, in the store.
-    pub(crate) async fn begin_reading(&self) -> Option<Unique> {
-        let shared = self.shared.as_ref()?;
-        let version = shared.mark_schema(self).await;
-        if version.is_some() && version != shared.schema() {
-            // The others were read under another one.
-            shared.set_schema(version);
-            self.forget_schemas();
-        }
-        version
-    }
-
-    fn connected(&self) -> Vec<Arc<Database>> {
+    pub(crate) fn connected(&self) -> Vec<Arc<Database>> {
         let all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// What is in memory may miss what others wrote.
-    pub(crate) fn forget_entries(&self) {
-        self.versions.bump_ids(&[TagId::all()]);
-    }
-
-    /// How long the store must keep the versions of an entry: its life, from a load that may take
-    /// its time.
-    pub(crate) fn keep_ms(&self, ttl: Duration) -> u64 {
-        const LOAD_MS: u64 = 60_000;
-        u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4) + LOAD_MS
     }
 
     pub(crate) fn doubt(&self, tables: &[Name], begins: bool) {

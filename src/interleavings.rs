@@ -162,6 +162,7 @@ fn entry(number: u64, stamps: Stamps) -> Arc<Entry> {
         order: 0,
         value,
         stamps,
+        fill: None,
         filled_ms: 0,
         ttl_ms: u64::MAX,
         bytes: 1,

@@ -1,5 +1,6 @@
 //! `.cached(ttl)` on whatever SeaORM reads with.
 
+mod board;
 mod cursor;
 mod entity_loader;
 mod find_many;

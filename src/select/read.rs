@@ -16,8 +16,7 @@ use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder, Value,
 };
 
-use tokio::time::timeout;
-
+use super::board::JOINS;
 use super::internal::Source;
 use super::options::{Decide, Mode, Options};
 use crate::cache::Engine;
@@ -27,23 +26,13 @@ use crate::depend::Plan;
 use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
 use crate::fill::{Fill, user_tags};
-use crate::flight::{Leader, Role, landed};
+use crate::flight::Leader;
 use crate::key::{Digest, Family, Key};
 use crate::memory::{Entry, Kind};
 use crate::shared::Held;
 use crate::sql::facts::{Analysis, ReadFacts};
 use crate::stats::{Counters, count};
 use crate::sync::{Mutex, lock};
-
-/// How often a task waits for another's load before it asks the database itself.
-const JOINS: usize = 3;
-
-/// How long it waits at most. A load goes on only while its caller polls it, and that one may be
-/// waiting for us; a query that takes longer is asked by each for himself.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// The same for a load of this very task, as in `join!`, but perhaps further up, unpolled.
-const LONGEST_WAIT_FOR_SELF: Duration = Duration::from_millis(20);
 
 /// One cached read; see the module.
 pub(crate) struct ReadThrough<'r, D, R: Results> {
@@ -289,61 +278,6 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     pub(super) fn missed(&self, key: &Key, counters: &Counters) {
         count(&counters.misses);
         self.engine().tell(|| Event::Miss { key });
-    }
-
-    /// Waits for another task that loads the same, at most `patience` times.
-    ///
-    /// # Errors
-    ///
-    /// What that task found. Otherwise this task must ask the database, perhaps as the one for whom
-    /// others wait.
-    async fn board(
-        &self,
-        digest: &Digest,
-        patience: usize,
-    ) -> Result<Option<Leader<'r>>, Arc<R::Value>> {
-        if self.options.mode != Mode::Cached {
-            return Ok(None);
-        }
-        // One that holds a connection must not wait for one that may be waiting for it.
-        let patience = if D::MAY_LOAD { patience } else { 0 };
-        let mut joins = 0;
-        loop {
-            match self.engine().flights.board(digest) {
-                Role::Join(flight, own) if joins < patience => {
-                    joins += 1;
-                    let longest = if own { LONGEST_WAIT_FOR_SELF } else { LONGEST_WAIT };
-                    let Ok(landed) = timeout(longest, landed(flight)).await else {
-                        return Ok(None);
-                    };
-                    let Some(landed) = landed else { continue };
-                    let Some(entry) = landed else { return Ok(None) };
-                    // What a refresh stored in the meantime is younger.
-                    if self.engine().shared.is_none()
-                        && let Some((_, value)) = self.lookup(digest)
-                    {
-                        return Err(value);
-                    }
-                    // Its load may have begun before a write that we must see.
-                    if entry.kind == self.kind()
-                        && let Ok(value) = entry.value.clone().downcast()
-                        && let Some(value) = self.still(entry, value).await
-                    {
-                        return Err(value);
-                    }
-                }
-                Role::Join(..) => return Ok(None),
-                Role::Lead(leader) => {
-                    // Somebody may have landed between our lookup and now.
-                    if self.engine().shared.is_none()
-                        && let Some((_, value)) = self.lookup(digest)
-                    {
-                        return Err(value);
-                    }
-                    return Ok(Some(leader));
-                }
-            }
-        }
     }
 
     /// Why the result must not be stored, as far as the text tells.

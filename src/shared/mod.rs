@@ -2,6 +2,7 @@
 //! store has them, does without it while it is away, and knows when its memory tier may answer.
 
 mod delivery;
+mod engine;
 mod mirror;
 mod remote;
 
