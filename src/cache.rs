@@ -23,7 +23,7 @@ use crate::memory::{Entry, Kind, Memory};
 use crate::replica::LastBumps;
 use crate::schema::Name;
 use crate::shared::{Shared, Under};
-use crate::stats::{Registry, Stats, StoreStats, count};
+use crate::stats::{Registry, Stats, count};
 use crate::tag::Tag;
 use crate::versions::Versions;
 
@@ -300,11 +300,8 @@ impl QueryCache {
     pub fn stats(&self) -> Stats {
         let engine = &self.engine;
         let mut stats = engine.stats.snapshot(engine.memory.len(), engine.memory.bytes());
-        stats.store = engine.shared.as_ref().map(|shared| StoreStats {
-            away: !shared.is_trusted(),
-            undelivered: shared.delivery.due(),
-            behind_ms: shared.mirror.behind_ms(engine.clock.now_ms()),
-        });
+        let now_ms = engine.clock.now_ms();
+        stats.store = engine.shared.as_ref().map(|shared| shared.stats(now_ms));
         stats
     }
 

@@ -115,52 +115,6 @@ where
     }
 }
 
-/// A change of the schema, from before it is sent until it is known.
-pub(crate) struct SchemaChange {
-    database: Arc<Database>,
-    counted: bool,
-}
-
-impl SchemaChange {
-    /// It is done, or undone: reads the catalog, then forgets everything. Other connections of
-    /// the cache, which may be to the same database, read it when they next need it.
-    pub(crate) async fn done(mut self, sql: &str) {
-        let database = self.database.clone();
-        if self.end() {
-            if database.engine.shared.is_some() {
-                // What others made under the old schema ends before anybody reads the new one.
-                database.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
-                let _ = database.engine.delivered().await;
-            }
-            database.load().await;
-        }
-        database.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
-    }
-
-    /// It is done, or undone, and nobody may wait here: the catalog is read when it is next needed.
-    pub(crate) fn forgotten(mut self, sql: &str) {
-        self.end();
-        self.database.engine.bump(&Bump::all(), || Cause::Ddl { sql: sql.into() });
-    }
-
-    fn end(&mut self) -> bool {
-        let counted = std::mem::take(&mut self.counted);
-        if counted {
-            if let Some(shared) = &self.database.engine.shared {
-                shared.delivery.block(false);
-            }
-            self.database.engine.schema_changes.fetch_sub(1, Ordering::SeqCst);
-        }
-        counted
-    }
-}
-
-impl Drop for SchemaChange {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
 /// Counts one piece of work in the background while it lives.
 struct Underway(Arc<Engine>);
 
@@ -421,21 +375,6 @@ impl Database {
         shadowed.extend(names.iter().cloned());
         let unknown = Schema { shadowed, ..Schema::default() };
         *current = Arc::new(Understanding::new(unknown, self.backend.into()));
-    }
-
-    /// Somebody is about to change the schema. Until that is over nothing is known, so a write
-    /// that is acknowledged meanwhile invalidates everything.
-    pub(crate) fn change_schema(self: &Arc<Self>) -> SchemaChange {
-        let forget = !crate::fault::broken(crate::fault::Fault::OldSchema);
-        if forget {
-            if let Some(shared) = &self.engine.shared {
-                // Nor is it known to other processes, once this is delivered.
-                shared.delivery.block(true);
-            }
-            self.engine.schema_changes.fetch_add(1, Ordering::SeqCst);
-            self.engine.forget_schemas();
-        }
-        SchemaChange { database: self.clone(), counted: forget }
     }
 
     /// A statement is about to change what others mean in its session, whichever connection of the

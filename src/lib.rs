@@ -40,6 +40,7 @@ mod log;
 mod memory;
 mod replica;
 mod schema;
+mod schema_change;
 mod select;
 mod shared;
 mod sql;

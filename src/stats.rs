@@ -64,6 +64,12 @@ pub struct Stats {
 pub struct StoreStats {
     /// It can't be reached: reads go to the database.
     pub away: bool,
+    /// Reads that it answered with an entry that was not in memory.
+    pub fetched: u64,
+    /// Reads answered from memory after it confirmed that the entry is valid.
+    pub confirmed: u64,
+    /// Calls that failed.
+    pub failed: u64,
     /// How many tags it has yet to be told of.
     pub undelivered: usize,
     /// How far what is known of others' writes may be behind, in milliseconds. `None`: nothing is

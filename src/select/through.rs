@@ -123,6 +123,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         match shared.store.get(key, fill.as_ref()).await {
             Ok(Got::Found(found)) => self.promote(promotion, found, key, counters),
             Ok(Got::Same) => {
+                count(&shared.counts.confirmed);
                 let entry = known?.clone();
                 let value = entry.value.clone().downcast().ok()?;
                 Some(Fetched { entry, value, late: false })
@@ -212,6 +213,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                 Ok(Looked::Marked(turn)) => turn,
                 Ok(Looked::Found(found)) => {
                     if let Some(fetched) = self.promote(promotion, found, &key, &counters) {
+                        count(&shared.counts.fetched);
                         self.fetched(fetched, &key, &counters);
                         return true;
                     }

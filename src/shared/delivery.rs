@@ -301,3 +301,20 @@ async fn deliver(engine: &Arc<Engine>, shared: &Shared) -> Result<(), StoreError
         delivery.progress.send_modify(|progress| progress.delivered = came);
     }
 }
+
+#[cfg(all(test, not(feature = "__shuttle")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_than_can_be_kept_is_given_up_for_everything() {
+        let delivery = Delivery::default();
+        let ids: Vec<_> = (0..1_000_000).map(TagId).collect();
+        for some in ids.chunks(1_000) {
+            delivery.push(some, Under::Any);
+            assert!(delivery.due() <= MAX_DUE + 1_000);
+        }
+        let everything = TagId::all();
+        assert!(lock(&delivery.due).batch.ids.contains(&everything));
+    }
+}

@@ -7,6 +7,7 @@ mod mirror;
 mod remote;
 
 use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::shared::delivery::Delivery;
 pub(crate) use crate::shared::delivery::Under;
 use crate::shared::mirror::Mirror;
 pub(crate) use crate::shared::remote::{Failure, Held, LEASE_MS, Looked, Remote};
+use crate::stats::{StoreStats, count};
 use crate::store::{Mark, Store, StoreError, Unique, unique};
 use crate::sync::lock;
 use crate::tag::TagId;
@@ -78,6 +80,15 @@ pub(crate) struct Shared {
     /// The version of the schemas that statements are understood under, of all databases.
     schema: crate::sync::Mutex<Option<Unique>>,
     tasks: crate::sync::Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) counts: Counts,
+}
+
+/// For people, never to decide anything.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) fetched: AtomicU64,
+    pub(crate) confirmed: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Shared {
@@ -95,6 +106,7 @@ impl Shared {
             mirror: Mirror::new(bound),
             schema: crate::sync::Mutex::default(),
             tasks: crate::sync::Mutex::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -135,10 +147,22 @@ impl Shared {
 
     /// A call failed: if the store is away, nobody else waits for it.
     pub(crate) fn failed(&self, engine: &Engine, error: &StoreError) {
+        count(&self.counts.failed);
         let text = error.to_string();
         engine.tell(|| Event::StoreError { error: &text });
         if !error.is_refused() && !error.is_unsupported() {
             self.delivery.went_away(engine, error);
+        }
+    }
+
+    pub(crate) fn stats(&self, now_ms: u64) -> StoreStats {
+        StoreStats {
+            away: !self.delivery.is_up(),
+            fetched: self.counts.fetched.load(Ordering::Relaxed),
+            confirmed: self.counts.confirmed.load(Ordering::Relaxed),
+            failed: self.counts.failed.load(Ordering::Relaxed),
+            undelivered: self.delivery.due(),
+            behind_ms: self.mirror.behind_ms(now_ms),
         }
     }
 

@@ -9,7 +9,6 @@ mod hooked;
 mod processes;
 mod scenarios;
 #[path = "../support/mod.rs"]
-#[allow(dead_code)]
 mod support;
 
 use sea_orm_cache::fault::{Fault, set};
