@@ -284,10 +284,10 @@ impl Database {
         if self.engine.schema_changes.load(Ordering::SeqCst) > 0 || self.session.get().is_some() {
             return false;
         }
+        let version = self.engine.begin_reading().await;
         self.stale.store(false, Ordering::SeqCst);
         let due_ms = self.engine.clock.now_ms().saturating_add(RELOAD_AFTER_MS);
         self.due_ms.store(due_ms, Ordering::SeqCst);
-        let version = self.engine.begin_reading().await;
         let mut schema = self.root.catalog().await;
         match &mut schema {
             Ok(schema) => {

@@ -6,10 +6,13 @@ use std::sync::atomic::Ordering;
 use crate::change::Bump;
 use crate::database::Database;
 use crate::event::Cause;
+use crate::store::{Unique, unique};
 
 /// A change of the schema, from before it is sent until it is known.
 pub(crate) struct SchemaChange {
     database: Arc<Database>,
+    /// Names it for other processes.
+    own: Unique,
     counted: bool,
 }
 
@@ -39,7 +42,7 @@ impl SchemaChange {
         let counted = std::mem::take(&mut self.counted);
         if counted {
             if let Some(shared) = &self.database.engine.shared {
-                shared.delivery.block(false);
+                shared.delivery.block(self.own, false);
             }
             self.database.engine.schema_changes.fetch_sub(1, Ordering::SeqCst);
         }
@@ -57,15 +60,16 @@ impl Database {
     /// Somebody is about to change the schema. Until that is over nothing is known, so a write
     /// that is acknowledged meanwhile invalidates everything.
     pub(crate) fn change_schema(self: &Arc<Self>) -> SchemaChange {
+        let own = unique();
         let forget = !crate::fault::broken(crate::fault::Fault::OldSchema);
         if forget {
             if let Some(shared) = &self.engine.shared {
                 // Nor is it known to other processes, once this is delivered.
-                shared.delivery.block(true);
+                shared.delivery.block(own, true);
             }
             self.engine.schema_changes.fetch_add(1, Ordering::SeqCst);
             self.engine.forget_schemas();
         }
-        SchemaChange { database: self.clone(), counted: forget }
+        SchemaChange { database: self.clone(), own, counted: forget }
     }
 }

@@ -38,7 +38,7 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
                     }
                 };
                 match (held, &stored) {
-                    (Some(held), Ok(entry)) if entry.fill.is_some() => held.over(),
+                    (Some(held), Ok(entry)) if entry.fill.is_some() => drop(held.over()),
                     (Some(held), stored) => {
                         held.given_up(stored.as_ref().is_err_and(|reason| !reason.passes()));
                     }

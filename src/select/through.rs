@@ -201,15 +201,21 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         };
         let mut look = first && self.options.mode == Mode::Cached;
         // One that holds a connection must not wait for one that may be waiting for it.
-        let lease = (look && may_wait && R::HAS_BYTES && D::MAY_LOAD).then_some(&key);
+        let lease = look && may_wait && R::HAS_BYTES && D::MAY_LOAD;
         let (mut waited, mut pause) = (Duration::ZERO, PAUSE);
         loop {
             let Some(promotion) = self.promotion(shared) else {
                 self.refuse(Reason::StoreAway);
                 break;
             };
+            let database = self.db.database();
             let entry = look.then_some(&key);
-            let turn = match remote.mark(shared, self.db.database(), plan, entry, lease).await {
+            let held = lease.then(|| Held::new(database, &key));
+            let marked = remote.mark(shared, database, plan, entry, held.as_ref()).await;
+            // Unless it is ours, nobody gave it to us.
+            let ours = matches!(marked, Ok(Looked::Marked(Turn::Ours)));
+            let held = held.and_then(|held| if ours { Some(held) } else { held.over() });
+            let turn = match marked {
                 Ok(Looked::Marked(turn)) => turn,
                 Ok(Looked::Found(found)) => {
                     if let Some(fetched) = self.promote(promotion, found, &key, &counters) {
@@ -229,7 +235,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                 }
             };
             if turn != Turn::Theirs || waited >= Duration::from_millis(LEASE_MS) {
-                self.marked(remote);
+                self.marked(remote, held);
                 break;
             }
             tokio::time::sleep(pause).await;
@@ -264,12 +270,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     }
 
     /// The store takes part in the fill.
-    fn marked(&self, remote: Remote) {
+    fn marked(&self, remote: Remote, held: Option<Held>) {
         if let Progress::Filling(filling) = &mut *lock(&self.progress) {
-            if let (None, Some(token)) = (&filling.held, remote.token()) {
-                let database = self.db.database();
-                filling.held = Some(Held::new(database, &filling.key, token));
-            }
+            filling.held = filling.held.take().or(held);
             filling.fill.remote = Some(remote);
         }
     }

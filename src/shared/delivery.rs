@@ -53,8 +53,8 @@ struct Due {
 #[derive(Debug, Default)]
 struct Batch {
     ids: HashSet<TagId>,
-    block: Vec<TagId>,
-    unblock: Vec<TagId>,
+    block: Vec<(TagId, Unique)>,
+    unblock: Vec<(TagId, Unique)>,
     /// The versions of the schemas that the writes were understood under.
     schemas: HashSet<Option<Unique>>,
 }
@@ -127,9 +127,10 @@ impl Delivery {
     }
 
     /// A database's schema is about to change, or was.
-    pub(crate) fn block(&self, begins: bool) {
+    pub(crate) fn block(&self, who: Unique, begins: bool) {
         let mut batch = Batch::default();
-        if begins { &mut batch.block } else { &mut batch.unblock }.push(TagId::schema());
+        let list = if begins { &mut batch.block } else { &mut batch.unblock };
+        list.push((TagId::schema(), who));
         self.add(batch);
     }
 
@@ -231,6 +232,10 @@ async fn attempt(engine: &Arc<Engine>, shared: &Shared) -> Result<(), StoreError
     loop {
         deliver(engine, shared).await?;
         if back(shared) {
+            if shared.schema().is_none() {
+                // It could not be read while nobody could say under which version that was.
+                engine.forget_schemas();
+            }
             engine.tell(|| Event::StoreBack);
             return Ok(());
         }
@@ -289,7 +294,7 @@ async fn deliver(engine: &Arc<Engine>, shared: &Shared) -> Result<(), StoreError
         };
         drop(due);
         let current = bumped.watched.first().copied().flatten();
-        if shared.schema().is_some() && shared.schema() != current {
+        if shared.schema() != current {
             engine.schema_moved();
         }
         let same = |schema: &Option<Unique>| schema.is_some() && *schema == current;

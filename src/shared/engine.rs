@@ -55,10 +55,12 @@ impl Engine {
 
     /// Another process has changed a schema: none is known any more, until it is read again.
     pub(crate) fn schema_moved(&self) {
-        if let Some(shared) = &self.shared {
+        if let Some(shared) = &self.shared
+            && shared.schema().is_some()
+        {
             shared.set_schema(None);
+            self.forget_schemas();
         }
-        self.forget_schemas();
         for database in self.connected() {
             let reading = database.clone();
             database.spawn(async move { drop(reading.fresh().await) });

@@ -43,10 +43,6 @@ impl Remote {
         Self { keep_ms, replace, ..Self::default() }
     }
 
-    pub(crate) fn token(&self) -> Option<Unique> {
-        self.token
-    }
-
     /// Step 1 for one statement, unless `entry` is there: the tags that apply to any result, and the guards of its tables
     /// if some tags depend on the result.
     ///
@@ -59,7 +55,7 @@ impl Remote {
         database: &Database,
         plan: &Plan,
         entry: Option<&Key>,
-        lease: Option<&Key>,
+        lease: Option<&Held>,
     ) -> Result<Looked, Failure> {
         let mut ids = std::mem::take(&mut self.new);
         if self.epoch.is_none() {
@@ -70,8 +66,8 @@ impl Remote {
             let guard = |table: &crate::schema::Name| Tag::Guard(table.clone()).id();
             ids.extend(plan.tables.iter().map(guard));
         }
-        let token = unique();
-        let lease = lease.map(|key| Lease { key, token, ms: LEASE_MS });
+        let lease = lease.map(|held| Lease { key: &held.key, token: held.token, ms: LEASE_MS });
+        let token = lease.as_ref().map(|lease| lease.token);
         let mark = Mark { entry, ids: &ids, create: unique(), keep_ms: self.keep_ms, lease };
         let marked = shared.store.mark(mark).await.map_err(Failure::Store)?;
         if let Some(found) = marked.found {
@@ -95,7 +91,7 @@ impl Remote {
             }
         }
         if marked.turn == Turn::Ours {
-            self.token = Some(token);
+            self.token = token;
         }
         Ok(Looked::Marked(marked.turn))
     }
@@ -152,7 +148,8 @@ pub(crate) enum Looked {
     Marked(Turn),
 }
 
-/// The right to load, until it is given back: however the load ends, others need not wait longer.
+/// The right to load, from before it is asked for until it is given back: however the load ends,
+/// others need not wait longer.
 pub(crate) struct Held {
     database: Arc<Database>,
     key: Key,
@@ -162,13 +159,15 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn new(database: &Arc<Database>, key: &Key, token: Unique) -> Self {
-        Self { database: database.clone(), key: key.clone(), token, over: false, never: false }
+    pub(crate) fn new(database: &Arc<Database>, key: &Key) -> Self {
+        let (database, key) = (database.clone(), key.clone());
+        Self { database, key, token: unique(), over: false, never: false }
     }
 
-    /// The store has it back.
-    pub(crate) fn over(mut self) {
+    /// The store has it back, or never gave it.
+    pub(crate) fn over(mut self) -> Option<Self> {
         self.over = true;
+        None
     }
 
     /// Nothing was stored; `never`: nor will it be the next time.

@@ -259,10 +259,10 @@ pub enum Kept {
 pub struct Bumps<'a> {
     /// Their versions are deleted.
     pub ids: &'a [TagId],
-    /// These have none until they are unblocked as often, or five minutes are over.
-    pub block: &'a [TagId],
-    /// These may have one again.
-    pub unblock: &'a [TagId],
+    /// These have none until each who blocked them has unblocked them, or for five minutes.
+    pub block: &'a [(TagId, Unique)],
+    /// These are no longer blocked by these.
+    pub unblock: &'a [(TagId, Unique)],
     /// These versions are asked for.
     pub watch: &'a [TagId],
     /// For everybody who listens; empty: nothing.

@@ -223,6 +223,8 @@ async fn a_redis_that_is_full_or_may_not_be_written_fails_no_query() {
             assert_eq!(prices(&one.db, 1).await, [price, 200], "{policy}");
         }
         world.redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+        // The catalog is read again at most once a second.
+        one.clock.advance(Duration::from_secs(1));
         eventually("it is cached", async || {
             let hits = one.hits();
             prices(&one.db, 1).await == [9, 200] && one.hits() > hits

@@ -89,18 +89,20 @@ async fn another_history_refuses_the_entry() {
 }
 
 #[tokio::test]
-async fn a_blocked_tag_has_no_version_until_it_is_unblocked_as_often() {
+async fn a_blocked_tag_has_no_version_until_all_have_unblocked_it() {
     for subject in all().await {
         let tags = ids(&[5]);
-        let block = Bumps { block: &tags, watch: &tags, ..Bumps::default() };
-        let unblock = Bumps { unblock: &tags, watch: &tags, ..Bumps::default() };
+        let (one, two) = ([(TagId(5), fresh())], [(TagId(5), fresh())]);
+        let block = |who| Bumps { block: who, watch: &tags, ..Bumps::default() };
+        let unblock = |who| Bumps { unblock: who, watch: &tags, ..Bumps::default() };
         let before = subject.mark(&[5]).await.versions;
-        for bump in [block, block, unblock] {
+        // Who asks twice, because no answer came, has asked once.
+        for bump in [block(&one), block(&one), block(&two), unblock(&one), unblock(&one)] {
             let bumped = subject.store.bump(bump).await.expect("bumped");
             assert_eq!(bumped.watched, [None], "{}", subject.name);
             assert_eq!(subject.mark(&[5]).await.versions, [None], "{}", subject.name);
         }
-        subject.store.bump(unblock).await.expect("bumped");
+        subject.store.bump(unblock(&two)).await.expect("bumped");
         let after = subject.mark(&[5]).await.versions;
         assert!(after[0].is_some() && after != before, "{}", subject.name);
         let watch = Bumps { watch: &tags, ..Bumps::default() };

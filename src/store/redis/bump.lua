@@ -1,6 +1,6 @@
 -- Deletes versions, then tells; answers with the versions that are watched.
--- KEYS: any version key. ARGV: what version keys begin with; tags; tags to block; tags to unblock;
--- watched tags; PUBLISH or SPUBLISH; channel; message, or ''.
+-- KEYS: any version key. ARGV: what version keys begin with; tags; tags to block, each with who
+-- does; the same to unblock; watched tags; PUBLISH or SPUBLISH; channel; message, or ''.
 local function keys(ids)
   local all = {}
   for i = 1, #ids / 8 do
@@ -8,21 +8,32 @@ local function keys(ids)
   end
   return all
 end
-local function blocks(key)
-  local now = redis.pcall('GET', key)
-  return type(now) == 'string' and #now ~= 16 and tonumber(string.match(now, '^x(%d+)$')) or 0
+-- In place of a version stands an x and all who block it.
+local function set_blocked(list, on)
+  for i = 1, #list / 24 do
+    local key = ARGV[1] .. string.sub(list, 24 * i - 23, 24 * i - 16)
+    local who, others = string.sub(list, 24 * i - 15, 24 * i), ''
+    local now = redis.pcall('GET', key)
+    if type(now) == 'string' and string.sub(now, 1, 1) == 'x' and #now % 16 == 1 then
+      for at = 2, #now, 16 do
+        local other = string.sub(now, at, at + 15)
+        if other ~= who then others = others .. other end
+      end
+    end
+    if on then others = others .. who end
+    if others ~= '' then
+      redis.call('SET', key, 'x' .. others, 'PX', 300000)
+    else
+      redis.call('DEL', key)
+    end
+  end
 end
 local bumped = keys(ARGV[2])
 for first = 1, #bumped, 4000 do
   redis.call('DEL', unpack(bumped, first, math.min(first + 3999, #bumped)))
 end
-for _, key in ipairs(keys(ARGV[3])) do
-  redis.call('SET', key, 'x' .. (blocks(key) + 1), 'PX', 300000)
-end
-for _, key in ipairs(keys(ARGV[4])) do
-  local left = blocks(key) - 1
-  if left > 0 then redis.call('SET', key, 'x' .. left, 'PX', 300000) else redis.call('DEL', key) end
-end
+set_blocked(ARGV[3], true)
+set_blocked(ARGV[4], false)
 if ARGV[8] ~= '' then redis.call(ARGV[6], ARGV[7], ARGV[8]) end
 local watched = {}
 for i, key in ipairs(keys(ARGV[5])) do

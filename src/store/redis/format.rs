@@ -101,6 +101,11 @@ pub(super) fn ids(ids: &[TagId]) -> Vec<u8> {
     ids.iter().flat_map(|id| id.0.to_le_bytes()).collect()
 }
 
+/// The same, each with who blocks it.
+pub(super) fn blocks(blocks: &[(TagId, Unique)]) -> Vec<u8> {
+    blocks.iter().flat_map(|(id, who)| [&id.0.to_le_bytes()[..], who].concat()).collect()
+}
+
 /// Versions as a script gives them: 16 bytes each, zeros for none.
 pub(super) fn versions(bytes: &[u8]) -> Vec<Option<Unique>> {
     let one = |bytes: &[u8]| bytes.try_into().ok().filter(|version| *version != [0; 16]);

@@ -259,14 +259,15 @@ impl Store for RedisStore {
     }
 
     async fn bump(&self, bump: Bumps<'_>) -> Result<Bumped, StoreError> {
-        let lists = [bump.ids, bump.block, bump.unblock, bump.watch].map(format::ids);
+        let (ids, watch) = (format::ids(bump.ids), format::ids(bump.watch));
+        let [block, unblock] = [bump.block, bump.unblock].map(format::blocks);
         let verb: &[u8] = if self.in_cluster() { b"SPUBLISH" } else { b"PUBLISH" };
         let arguments = [
             &self.versions[..],
-            &lists[0],
-            &lists[1],
-            &lists[2],
-            &lists[3],
+            &ids,
+            &block,
+            &unblock,
+            &watch,
             verb,
             self.channel.as_bytes(),
             bump.message,
