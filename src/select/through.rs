@@ -212,9 +212,10 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             let entry = look.then_some(&key);
             let held = lease.then(|| Held::new(database, &key));
             let marked = remote.mark(shared, database, plan, entry, held.as_ref()).await;
-            // Unless it is ours, nobody gave it to us.
-            let ours = matches!(marked, Ok(Looked::Marked(Turn::Ours)));
-            let held = held.and_then(|held| if ours { Some(held) } else { held.over() });
+            // Without an answer it may have been given to us.
+            let others =
+                matches!(marked, Ok(Looked::Found(_) | Looked::Marked(Turn::Theirs | Turn::Free)));
+            let held = held.and_then(|held| if others { held.over() } else { Some(held) });
             let turn = match marked {
                 Ok(Looked::Marked(turn)) => turn,
                 Ok(Looked::Found(found)) => {

@@ -19,6 +19,7 @@ use super::{Shared, alive};
 use crate::cache::Engine;
 use crate::event::Event;
 use crate::fault::{Fault, broken};
+use crate::key::Key;
 use crate::store::{Bumps, StoreError, Unique};
 use crate::sync::{Mutex, lock};
 use crate::tag::TagId;
@@ -29,6 +30,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long a writer waits at most for the task that delivers.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// More rights to load are not given back; they end by themselves.
+const MAX_RELEASES: usize = 1_000;
 
 /// More tags than this are not kept for a store that is away: it is told that everything changed.
 const MAX_DUE: usize = 100_000;
@@ -45,16 +49,18 @@ pub(crate) struct Delivery {
 struct Due {
     batch: Batch,
     /// What was sent, and not answered yet.
-    under_way: Vec<TagId>,
+    under_way: Arc<Batch>,
     /// How many bumps ever came.
     came: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Batch {
     ids: HashSet<TagId>,
     block: Vec<(TagId, Unique)>,
     unblock: Vec<(TagId, Unique)>,
+    /// Rights to load that end, and whether nobody need have them again soon.
+    releases: Vec<(Key, Unique, bool)>,
     /// The versions of the schemas that the writes were understood under.
     schemas: HashSet<Option<Unique>>,
 }
@@ -86,7 +92,16 @@ impl Default for Delivery {
 }
 
 impl Batch {
+    fn everything() -> Self {
+        Self { ids: HashSet::from([TagId::all()]), ..Self::default() }
+    }
+
     fn is_empty(&self) -> bool {
+        self.is_told() && self.releases.is_empty()
+    }
+
+    /// Is there nothing that entries depend on?
+    fn is_told(&self) -> bool {
         self.ids.is_empty() && self.block.is_empty() && self.unblock.is_empty()
     }
 
@@ -95,6 +110,9 @@ impl Batch {
         self.block.extend(other.block);
         self.unblock.extend(other.unblock);
         self.schemas.extend(other.schemas);
+        self.releases.extend(other.releases);
+        // They end by themselves, too.
+        self.releases.truncate(MAX_RELEASES);
         if self.ids.len() > MAX_DUE {
             self.ids = HashSet::from([TagId::all()]);
         }
@@ -114,7 +132,8 @@ impl Delivery {
 
     /// How many tags the store was not told of yet.
     pub(crate) fn due(&self) -> usize {
-        lock(&self.due).batch.ids.len()
+        let due = lock(&self.due);
+        due.batch.ids.len() + due.under_way.ids.len()
     }
 
     pub(crate) fn push(&self, ids: &[TagId], under: Under) {
@@ -132,6 +151,11 @@ impl Delivery {
         let list = if begins { &mut batch.block } else { &mut batch.unblock };
         list.push((TagId::schema(), who));
         self.add(batch);
+    }
+
+    /// A right to load ends, whatever became of the load.
+    pub(crate) fn release(&self, key: Key, token: Unique, never: bool) {
+        self.add(Batch { releases: vec![(key, token, never)], ..Batch::default() });
     }
 
     fn add(&self, batch: Batch) {
@@ -165,13 +189,32 @@ impl Delivery {
         Err(())
     }
 
+    /// What is to be sent next, and how many bumps came until then.
+    fn take(&self) -> (Arc<Batch>, u64) {
+        let mut due = lock(&self.due);
+        let mut batch = std::mem::take(&mut due.batch);
+        let unanswered = std::mem::take(&mut due.under_way);
+        batch.add(Arc::unwrap_or_clone(unanswered));
+        due.under_way = Arc::new(batch);
+        (due.under_way.clone(), due.came)
+    }
+
+    /// What was taken is told. If not under the current schema, more may have changed.
+    fn answered(&self, understood: bool) {
+        let mut due = lock(&self.due);
+        due.under_way = Arc::default();
+        if !understood {
+            due.batch.add(Batch::everything());
+        }
+    }
+
     /// In memory, once more, whatever the store does not know of.
     fn bump_again(&self, engine: &Engine) {
         if broken(Fault::OneLocalBump) {
             return;
         }
         let due = lock(&self.due);
-        let ids: Vec<_> = due.batch.ids.iter().chain(&due.under_way).copied().collect();
+        let ids: Vec<_> = due.batch.ids.iter().chain(&due.under_way.ids).copied().collect();
         drop(due);
         engine.versions.bump_ids(&ids);
     }
@@ -245,7 +288,7 @@ async fn attempt(engine: &Arc<Engine>, shared: &Shared) -> Result<(), StoreError
 /// The store has everything: it may be asked again, unless more came in.
 fn back(shared: &Shared) -> bool {
     let due = lock(&shared.delivery.due);
-    if !due.batch.is_empty() {
+    if !due.batch.is_empty() || !due.under_way.is_empty() {
         return false;
     }
     shared.delivery.up.store(true, Ordering::SeqCst);
@@ -257,54 +300,48 @@ fn back(shared: &Shared) -> bool {
 async fn deliver(engine: &Arc<Engine>, shared: &Shared) -> Result<(), StoreError> {
     let delivery = &shared.delivery;
     loop {
-        let (batch, came) = {
-            let mut due = lock(&delivery.due);
-            let batch = std::mem::take(&mut due.batch);
-            due.under_way = batch.ids.iter().copied().collect();
-            (batch, due.came)
-        };
+        let (batch, came) = delivery.take();
         if batch.is_empty() {
             delivery.progress.send_modify(|progress| progress.delivered = came);
             return Ok(());
         }
-        let ids: Vec<_> = batch.ids.iter().copied().collect();
-        // Who is told that everything changed needs no schema.
-        let understood = !batch.ids.contains(&TagId::all());
-        let watch = [TagId::schema()];
-        let bumps = Bumps {
-            ids: &ids,
-            block: &batch.block,
-            unblock: &batch.unblock,
-            watch: &watch,
-            message: &super::mirror::bumped(&shared.own, &ids),
-        };
-        let answer = shared.store.bump(bumps).await;
-        if answer.is_ok() && !broken(Fault::OneLocalBump) {
-            // An entry may have come from the store into memory before the store was told.
-            engine.versions.bump_ids(&ids);
+        // Whatever happens until this is answered, it stays due.
+        let understood = tell(engine, shared, &batch).await?;
+        delivery.answered(understood);
+        if understood {
+            delivery.progress.send_modify(|progress| progress.delivered = came);
         }
-        let mut due = lock(&delivery.due);
-        due.under_way.clear();
-        let bumped = match answer {
-            Ok(bumped) => bumped,
-            Err(error) => {
-                due.batch.add(batch);
-                return Err(error);
-            }
-        };
-        drop(due);
-        let current = bumped.watched.first().copied().flatten();
-        if shared.schema() != current {
-            engine.schema_moved();
+        for (key, token, never) in &batch.releases {
+            shared.store.release(key, token, *never).await?;
         }
-        let same = |schema: &Option<Unique>| schema.is_some() && *schema == current;
-        if understood && !batch.schemas.iter().all(same) {
-            // Written under a schema that is not the current one, so more may have changed.
-            delivery.push(&[TagId::all()], Under::Any);
-            continue;
-        }
-        delivery.progress.send_modify(|progress| progress.delivered = came);
     }
+}
+
+/// Sends the bumps of a batch; `false` if they were found under another schema than the current one.
+async fn tell(engine: &Arc<Engine>, shared: &Shared, batch: &Batch) -> Result<bool, StoreError> {
+    if batch.is_told() {
+        return Ok(true);
+    }
+    let ids: Vec<_> = batch.ids.iter().copied().collect();
+    let bumps = Bumps {
+        ids: &ids,
+        block: &batch.block,
+        unblock: &batch.unblock,
+        watch: &[TagId::schema()],
+        message: &super::mirror::bumped(&shared.own, &ids),
+    };
+    let bumped = shared.store.bump(bumps).await?;
+    if !broken(Fault::OneLocalBump) {
+        // An entry may have come from the store into memory before the store was told.
+        engine.versions.bump_ids(&ids);
+    }
+    let current = bumped.watched.first().copied().flatten();
+    if shared.schema() != current {
+        engine.schema_moved();
+    }
+    // Who is told that everything changed needs no schema.
+    let same = |schema: &Option<Unique>| schema.is_some() && *schema == current;
+    Ok(batch.ids.contains(&TagId::all()) || batch.schemas.iter().all(same))
 }
 
 #[cfg(all(test, not(feature = "__shuttle")))]

@@ -45,7 +45,7 @@ impl Mirror {
     pub(crate) fn is_proven(&self, now_ms: u64) -> bool {
         let proven = self.proven.load(Ordering::SeqCst);
         proven > 0
-            && (now_ms.saturating_sub(proven - 1) <= self.bound_ms || broken(Fault::IgnoreSilence))
+            && (now_ms.saturating_sub(proven - 1) < self.bound_ms || broken(Fault::IgnoreSilence))
     }
 
     /// How far what is known may be behind, in milliseconds; `None`: nothing is known.

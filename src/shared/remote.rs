@@ -178,18 +178,9 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let engine = self.database.engine.clone();
-        if self.over || !engine.shared.as_ref().is_some_and(Shared::is_trusted) {
-            return;
+        if let (false, Some(shared)) = (self.over, &self.database.engine.shared) {
+            shared.delivery.release(self.key.clone(), self.token, self.never);
         }
-        let (key, token, never) = (self.key.clone(), self.token, self.never);
-        self.database.spawn(async move {
-            if let Some(shared) = &engine.shared
-                && let Err(error) = shared.store.release(&key, &token, never).await
-            {
-                shared.failed(&engine, &error);
-            }
-        });
     }
 }
 
