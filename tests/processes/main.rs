@@ -1,0 +1,38 @@
+//! The promise between real processes: this program starts itself again as 2 or 4 workers, which
+//! share a PostgreSQL database and a Redis, and read and write through a cache each. They tell what
+//! they did and saw, and when; their parent checks the whole history afterwards.
+//!
+//! `PROCESSES_OPERATIONS` sets how many operations a task does, `PROCESSES_SEED` the seed.
+
+mod check;
+mod clock;
+mod coherent;
+mod crew;
+mod gate;
+mod history;
+mod reads;
+mod shelf;
+#[path = "../support/mod.rs"]
+mod support;
+mod wire;
+mod worker;
+mod writes;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use support::redis::is_there;
+use support::servers::Backend;
+
+fn can_run() -> bool {
+    is_there() && Backend::Postgres.is_reachable()
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+/// Several processes are load enough: one test at a time.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
+}
