@@ -33,7 +33,7 @@ pub fn failed(told: &Told) -> Vec<&String> {
     told.did.iter().filter_map(|did| failure(&did.what)).collect()
 }
 
-fn assert_clock(history: &History) {
+pub fn assert_clock(history: &History) {
     let error = history.clock_error;
     assert!(
         error < 1_000_000,

@@ -1,5 +1,9 @@
 //! The checker can fail: with one rule of the cache broken it finds what is stale.
 //!
+//! Four rules matter whenever the store is slow or out of reach, so this load shows them for
+//! certain. Three more close windows of microseconds, which it only meets now and then; and
+//! `TrustWhileAway` is one of two looks at the same thing, so no load shows it.
+//!
 //! Where the rule only matters when the store is slow or out of reach, the first process has such
 //! a time of it, again and again; the second one never.
 
@@ -15,7 +19,7 @@ use crate::shelf::{AUTHORS, books};
 use crate::support::proxy::Proxy;
 use crate::support::redis::Server;
 use crate::wire::Redis;
-use crate::{alone, can_run};
+use crate::{alone, can_run, setting};
 
 /// How the first process reaches Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,26 +33,32 @@ enum Weather {
     Cuts,
 }
 
-/// What this load shows for certain: the rule, the bound, the weather, writes of eight operations.
-const SHOWN: &[(Fault, Option<u64>, Weather, u8)] = &[
+/// The rule, the bound, the weather, and how many of eight operations are writes.
+type Case = (Fault, Option<u64>, Weather, u8);
+
+const CERTAIN: &[Case] = &[
     (Fault::NoConfirmation, None, Weather::Calm, 1),
     (Fault::IgnoreSilence, Some(200), Weather::Stalls, 1),
     (Fault::KeepAfterSilence, Some(200), Weather::Cuts, 1),
-    (Fault::OneLocalBump, Some(200), Weather::Slow, 4),
     (Fault::NoGuardInStore, None, Weather::Slow, 1),
-    (Fault::PromoteUnchecked, Some(200), Weather::Slow, 1),
-    (Fault::MessagesNotLogged, Some(40), Weather::Slow, 1),
 ];
 
-async fn run(fault: Fault, bound_ms: Option<u64>, weather: Weather, writes: u8) -> Verdict {
+const BY_CHANCE: &[Case] = &[
+    (Fault::OneLocalBump, Some(200), Weather::Slow, 3),
+    (Fault::PromoteUnchecked, Some(100), Weather::Slow, 2),
+    (Fault::MessagesNotLogged, Some(100), Weather::Slow, 2),
+];
+
+async fn run(case: Case, seed: u64, spells: usize) -> Verdict {
+    let (fault, bound_ms, weather, writes) = case;
     let redis = Server::start(&[]).await;
     let proxy = redis.proxy().await;
     let fault = Some(format!("{fault:?}"));
-    let job = Job { bound_ms, fault, writes, pause_us: 500, ..Job::default() };
+    let job = Job { bound_ms, fault, writes, seed, ..Job::default() };
     let reaching = [format!("redis://127.0.0.1:{}", proxy.port), redis.url()];
     let mut crew = Crew::start(&job, reaching.map(Redis::Server).into()).await;
     crew.order("go").await;
-    for _ in 0..5 {
+    for _ in 0..spells {
         make(weather, &proxy).await;
     }
     crew.order("stop").await;
@@ -61,7 +71,7 @@ async fn make(weather: Weather, proxy: &Proxy) {
     let pause = async |ms| tokio::time::sleep(Duration::from_millis(ms)).await;
     match weather {
         Weather::Calm => {}
-        Weather::Slow => proxy.delay(Duration::from_millis(5)),
+        Weather::Slow => proxy.delay(Duration::from_millis(10)),
         Weather::Stalls => {
             proxy.stall(true);
             pause(500).await;
@@ -79,19 +89,38 @@ async fn make(weather: Weather, proxy: &Proxy) {
     pause(400).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_broken_rule_is_found_by_the_check() {
+/// Tries a few seeds.
+async fn are_found(cases: &[Case], spells: usize, tries: u64) {
     if !can_run() {
         return;
     }
     let _alone = alone().await;
+    let first = setting("PROCESSES_SEED", 1);
     let mut unseen = Vec::new();
-    for (fault, bound, weather, writes) in SHOWN {
-        let verdict = run(*fault, *bound, *weather, *writes).await;
-        println!("{fault:?}: {}", verdict.text());
-        if verdict.violations.is_empty() {
-            unseen.push(fault);
+    for case in cases {
+        let mut found = false;
+        for seed in first..first + tries {
+            let verdict = run(*case, seed, spells).await;
+            println!("{:?}, seed {seed}: {}", case.0, verdict.text());
+            found = !verdict.violations.is_empty();
+            if found {
+                break;
+            }
+        }
+        if !found {
+            unseen.push(case.0);
         }
     }
     assert!(unseen.is_empty(), "nothing was found with {unseen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_rule_that_matters_all_the_time_is_found() {
+    are_found(CERTAIN, 3, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes, and by chance"]
+async fn a_broken_rule_that_rarely_matters_is_found_sooner_or_later() {
+    are_found(BY_CHANCE, 40, 6).await;
 }

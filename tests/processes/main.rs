@@ -4,16 +4,20 @@
 //!
 //! `PROCESSES_OPERATIONS` sets how many operations a task does, `PROCESSES_SEED` the seed.
 
+mod breaks;
 mod check;
 mod clock;
 mod coherent;
 mod crew;
 mod gate;
 mod history;
+mod outages;
 mod reads;
+mod scene;
 mod shelf;
 #[path = "../support/mod.rs"]
 mod support;
+mod table;
 mod wire;
 mod worker;
 mod writes;
