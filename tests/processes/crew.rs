@@ -12,14 +12,17 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::clock::{self, Moment};
+use crate::clock::{self, MS, Moment};
 use crate::setting;
-use crate::shelf;
+use crate::shelf::{self, TASKS};
 use crate::support::servers::{Backend, TestDb};
 use crate::wire::{Line, Notice, Operation, ROLE, Redis, Setup, Summary, What};
 
 /// For what does not take long.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// In nanoseconds: longer than any operation takes when nothing is broken.
+const SLOW: u64 = 150 * MS;
 
 /// What the workers told.
 #[derive(Default)]
@@ -31,6 +34,8 @@ pub struct Told {
     pub over: Vec<Option<Summary>>,
     /// When each worker's last hit began.
     pub last_hit: Vec<Moment>,
+    /// How many operations each task has done without a slow one.
+    pub quick: Vec<[u32; TASKS]>,
 }
 
 pub struct Crew {
@@ -82,6 +87,7 @@ impl Crew {
             heard: vec![Vec::new(); workers],
             over: vec![None; workers],
             last_hit: vec![0; workers],
+            quick: vec![[0; TASKS]; workers],
             ..Told::default()
         };
         let told = Arc::new(Mutex::new(told));
@@ -173,6 +179,8 @@ fn take_in(worker: usize, line: Line, told: &mut Told) {
             if operation.hit && matches!(operation.what, What::Read(..)) {
                 told.last_hit[worker] = told.last_hit[worker].max(operation.start);
             }
+            let quick = &mut told.quick[worker][operation.task];
+            *quick = if operation.end - operation.start < SLOW { *quick + 1 } else { 0 };
             told.did.push(operation);
         }
         Line::Heard { at, notice } => told.heard[worker].push((at, notice)),

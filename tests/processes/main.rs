@@ -11,15 +11,20 @@ mod coherent;
 mod crew;
 mod gate;
 mod history;
+mod leases;
 mod outages;
 mod reads;
 mod scene;
+mod sentinel;
 mod shelf;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
 mod wire;
 mod worker;
+#[allow(dead_code)]
+#[path = "../shared/processes.rs"]
+mod world;
 mod writes;
 
 use tokio::sync::{Mutex, MutexGuard};

@@ -12,7 +12,6 @@ use crate::wire::{Notice, Operation, What};
 pub struct Line {
     pub what: String,
     pub stale: usize,
-    pub excused: usize,
     pub failed: usize,
     cells: String,
 }
@@ -33,8 +32,11 @@ fn line(told: &Told, history: &History, span: &Span, until: Moment) -> Line {
         within(from, to).filter(|did| matches!(did.what, What::Read(..))).collect::<Vec<_>>()
     };
     let broken = reads(span.begin, span.end);
-    let lasting = |did: &&Operation| did.end - did.start;
-    let mut times: Vec<u64> = reads(span.begin, span.well).iter().map(lasting).collect();
+    // Those that began before it, too.
+    let felt = |did: &&Operation| {
+        did.end > span.begin && did.start < span.well && matches!(did.what, What::Read(..))
+    };
+    let mut times: Vec<u64> = told.did.iter().filter(felt).map(|did| did.end - did.start).collect();
     times.sort_unstable();
     let worst = times.last().copied().unwrap_or(0);
     let most = times.get(times.len() * 99 / 100).copied().unwrap_or(0);
@@ -48,21 +50,33 @@ fn line(told: &Told, history: &History, span: &Span, until: Moment) -> Line {
         let is = *notice == Notice::Back && (span.begin..until).contains(at);
         is.then(|| at.saturating_sub(span.end))
     });
+    if std::env::var("PROCESSES_VERBOSE").is_ok() {
+        for (worker, heard) in told.heard.iter().enumerate() {
+            for (at, notice) in heard.iter().filter(|(at, _)| (span.begin..until).contains(at)) {
+                println!(
+                    "{}: {worker} {} ms: {notice:?}",
+                    span.what,
+                    (*at as i64 - span.end as i64) / MS as i64
+                );
+            }
+        }
+    }
     let failed = within(span.begin, until).filter(|did| matches!(did.what, What::Failed(_)));
     let failed = failed.count();
     let cells = format!(
-        "{} | {} | {} | {} | {} | {} | {} | {} %",
+        "{} | {} | {} | {} | {} | {} | {} | {} | {} %",
         ms(span.end - span.begin),
         verdict.reads,
-        hits_again.max().flatten().map_or("never".into(), ms),
         back.max().map_or("-".into(), ms),
+        hits_again.max().flatten().map_or("never".into(), ms),
+        ms(span.well - span.end),
         ms(most),
         ms(worst),
         verdict.excused,
         rate(&broken),
     );
     let Span { what, .. } = span.clone();
-    Line { what, stale: verdict.violations.len(), excused: verdict.excused, failed, cells }
+    Line { what, stale: verdict.violations.len(), failed, cells }
 }
 
 fn ms(nanoseconds: u64) -> String {
@@ -73,10 +87,10 @@ fn ms(nanoseconds: u64) -> String {
 pub fn print(title: &str, lines: &[Line]) {
     println!("\n{title}\n");
     println!(
-        "| outage | stale | failed | lasted | reads | first hit again | store back | 99% of reads \
-         within | slowest read | behind undelivered writes | hits meanwhile |"
+        "| outage | stale | failed | lasted | reads | store back | first hit again | as before | \
+         99% of reads within | slowest read | behind undelivered writes | hits meanwhile |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for Line { what, stale, failed, cells, .. } in lines {
         println!("| {what} | {stale} | {failed} | {cells} |");
     }

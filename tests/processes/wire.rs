@@ -55,6 +55,7 @@ pub enum Notice {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Operation {
     pub worker: usize,
+    pub task: usize,
     pub start: Moment,
     pub end: Moment,
     /// An entry answered.

@@ -171,7 +171,7 @@ async fn run(
         let end = clock::now();
         let what = what.unwrap_or_else(|error| What::Failed(error.to_string()));
         let worker = setup.worker;
-        let _ = say.send(Line::Did(Operation { worker, start, end, hit, undelivered, what }));
+        let _ = say.send(Line::Did(Operation { worker, task, start, end, hit, undelivered, what }));
         if setup.pause_us > 0 {
             // Not for correctness: so that the machine is not all that is measured.
             tokio::time::sleep(Duration::from_micros(rng.u64(0..2 * setup.pause_us))).await;
