@@ -38,7 +38,8 @@ type Case = (Fault, Option<u64>, Weather, u8);
 
 const CERTAIN: &[Case] = &[
     (Fault::NoConfirmation, None, Weather::Calm, 1),
-    (Fault::IgnoreSilence, Some(200), Weather::Stalls, 1),
+    // Shorter than the time after which the channel counts as lost.
+    (Fault::IgnoreSilence, Some(40), Weather::Stalls, 1),
     (Fault::KeepAfterSilence, Some(200), Weather::Cuts, 1),
     (Fault::NoGuardInStore, None, Weather::Slow, 1),
 ];

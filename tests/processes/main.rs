@@ -2,13 +2,16 @@
 //! share a PostgreSQL database and a Redis, and read and write through a cache each. They tell what
 //! they did and saw, and when; their parent checks the whole history afterwards.
 //!
-//! `PROCESSES_OPERATIONS` sets how many operations a task does, `PROCESSES_SEED` the seed.
+//! `PROCESSES_OPERATIONS` sets how many operations a task does (default 1,000), `PROCESSES_SEED`
+//! the seed, `PROCESSES_ROUNDS` how often each outage comes, `PROCESSES_ONLY` a part of the names of
+//! those that do.
 
 mod breaks;
 mod check;
 mod clock;
 mod coherent;
 mod crew;
+mod failovers;
 mod gate;
 mod history;
 mod leases;

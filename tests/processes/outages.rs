@@ -2,15 +2,12 @@
 //! and it goes on as before when Redis does.
 
 use crate::breaks::ALL;
-use crate::clock;
 use crate::coherent::{LONGEST, assert_clock, failed};
-use crate::crew::{Crew, Job};
+use crate::crew::Crew;
 use crate::history::History;
-use crate::scene::{PAUSE_US, Scene, Span, WORKERS, load, recovered};
-use crate::sentinel::Sentinel;
+use crate::scene::{Scene, Span, WORKERS, load};
 use crate::shelf::{AUTHORS, books};
 use crate::table;
-use crate::wire::Redis;
 use crate::{alone, can_run, setting};
 
 async fn survives(title: &str, bound_ms: Option<u64>) {
@@ -35,7 +32,7 @@ async fn survives(title: &str, bound_ms: Option<u64>) {
 }
 
 /// Ends the load, tells what became of it, and checks it.
-async fn passes(title: &str, mut crew: Crew, spans: &[Span], bound_ms: Option<u64>) {
+pub async fn passes(title: &str, mut crew: Crew, spans: &[Span], bound_ms: Option<u64>) {
     crew.order("stop").await;
     let told = crew.end(LONGEST).await;
     let history = History::new(&told, books(WORKERS), AUTHORS, bound_ms);
@@ -48,30 +45,6 @@ async fn passes(title: &str, mut crew: Crew, spans: &[Span], bound_ms: Option<u6
     assert!(stale.is_empty(), "stale reads: {stale:?}");
 }
 
-/// The primary's role goes to the other server, once as planned and once because its holder died.
-async fn survives_failovers(title: &str, bound_ms: Option<u64>) {
-    if !can_run() {
-        return;
-    }
-    let _alone = alone().await;
-    let sentinel = Sentinel::start().await;
-    let redis = Redis::Sentinel { url: sentinel.url(), name: sentinel.name() };
-    let job = Job { bound_ms, pause_us: PAUSE_US, ..Job::default() };
-    let mut crew = Crew::start(&job, vec![redis; WORKERS]).await;
-    crew.order("go").await;
-    load(500).await;
-    let begin = clock::now();
-    sentinel.fail_over().await;
-    let planned = recovered(&crew, "a Sentinel's planned failover", begin).await;
-    sentinel.knows_both().await;
-    let begin = clock::now();
-    let primary = sentinel.primary().await;
-    sentinel.servers[primary.expect("a primary")].kill9();
-    sentinel.is_another(primary).await;
-    let died = recovered(&crew, "kill -9 of the primary, behind a Sentinel", begin).await;
-    passes(title, crew, &[planned, died], bound_ms).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn strong_outlives_every_outage_of_the_store() {
     survives("`Coherence::Strong`", None).await;
@@ -80,14 +53,4 @@ async fn strong_outlives_every_outage_of_the_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bounded_outlives_every_outage_of_the_store() {
     survives("`Coherence::Bounded(200 ms)`", Some(200)).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn strong_outlives_failovers_by_a_sentinel() {
-    survives_failovers("`Coherence::Strong`, behind a Sentinel", None).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bounded_outlives_failovers_by_a_sentinel() {
-    survives_failovers("`Coherence::Bounded(200 ms)`, behind a Sentinel", Some(200)).await;
 }

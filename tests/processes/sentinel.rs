@@ -16,8 +16,9 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    pub async fn start() -> Self {
-        let first = Server::start(&[]).await;
+    /// The arguments are both servers'.
+    pub async fn start(arguments: &[&str]) -> Self {
+        let first = Server::start(arguments).await;
         let second = first.replica().await;
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("an address").port();

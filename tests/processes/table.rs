@@ -50,17 +50,6 @@ fn line(told: &Told, history: &History, span: &Span, until: Moment) -> Line {
         let is = *notice == Notice::Back && (span.begin..until).contains(at);
         is.then(|| at.saturating_sub(span.end))
     });
-    if std::env::var("PROCESSES_VERBOSE").is_ok() {
-        for (worker, heard) in told.heard.iter().enumerate() {
-            for (at, notice) in heard.iter().filter(|(at, _)| (span.begin..until).contains(at)) {
-                println!(
-                    "{}: {worker} {} ms: {notice:?}",
-                    span.what,
-                    (*at as i64 - span.end as i64) / MS as i64
-                );
-            }
-        }
-    }
     let failed = within(span.begin, until).filter(|did| matches!(did.what, What::Failed(_)));
     let failed = failed.count();
     let cells = format!(
