@@ -56,7 +56,8 @@ pub struct Job {
     pub fault: Option<String>,
     pub seed: u64,
     pub operations: u64,
-    pub writes: u8,
+    /// Of eight operations, those of the first worker and of the others.
+    pub writes: [u8; 2],
     pub pause_us: u64,
 }
 
@@ -67,7 +68,7 @@ impl Default for Job {
             fault: None,
             seed: setting("PROCESSES_SEED", 1),
             operations: u64::MAX,
-            writes: 1,
+            writes: [1, 1],
             pause_us: 0,
         }
     }
@@ -106,7 +107,7 @@ impl Crew {
                 fault: job.fault.clone(),
                 seed: job.seed,
                 operations: job.operations,
-                writes: job.writes,
+                writes: job.writes[worker.min(1)],
                 pause_us: job.pause_us,
             };
             children.push(spawn(&setup));
