@@ -86,7 +86,6 @@ async fn where_a_replaced_primary_takes_no_writes_two_primaries_do_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not so: some thousand stale reads until Sentinel tells the old primary"]
 async fn two_primaries_do_no_harm() {
     survives_two_primaries("`Coherence::Strong`, two primaries", None, &[]).await;
 }

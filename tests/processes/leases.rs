@@ -34,7 +34,6 @@ async fn after_a_cut(text: &'static str, when: When) -> Duration {
 }
 
 #[tokio::test]
-#[ignore = "not so yet: 2 s"]
 async fn a_right_to_load_whose_answer_was_lost_holds_up_nobody() {
     if is_there() {
         let took = after_a_cut("sea-orm:v1}1:l:", When::After).await;
@@ -43,7 +42,6 @@ async fn a_right_to_load_whose_answer_was_lost_holds_up_nobody() {
 }
 
 #[tokio::test]
-#[ignore = "not so yet: 2 s"]
 async fn a_right_to_load_whose_put_was_lost_holds_up_nobody() {
     if is_there() {
         let took = after_a_cut("sORE\x01", When::Before).await;
@@ -52,7 +50,6 @@ async fn a_right_to_load_whose_put_was_lost_holds_up_nobody() {
 }
 
 #[tokio::test]
-#[ignore = "not so yet: 2 s"]
 async fn a_right_to_load_under_another_schema_holds_up_nobody() {
     if !is_there() {
         return;

@@ -5,17 +5,19 @@
 //! belongs to a slot (`SSUBSCRIBE`), and its owner alone knows who listens: there, too, the order
 //! is that of one server.
 
-use std::future::Future;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, RedisResult, Value,
+    AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, PushInfo, PushKind,
+    RedisResult, Value,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::config::RedisConfig;
 use super::link::within;
+use super::sentinel::Watch;
 use crate::store::{Listener, StoreError};
 
 pub(super) struct Subscription {
@@ -23,17 +25,19 @@ pub(super) struct Subscription {
     connection: MultiplexedConnection,
     /// The server's history; another one has not told us everything.
     history: String,
+    /// Nor has one that is no longer the primary.
+    watch: Option<Arc<Watch>>,
 }
 
 impl Subscription {
     pub(super) async fn open(
         config: &RedisConfig,
-        server: impl Future<Output = RedisResult<Client>>,
+        info: ConnectionInfo,
+        watch: Option<Arc<Watch>>,
         verb: &str,
         channel: &str,
     ) -> Result<Box<dyn Listener>, StoreError> {
         let subscription = within(config.connect_timeout, async {
-            let info = server.await?.get_connection_info().clone();
             // Only so are commands allowed beside messages.
             let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
             let (sender, pushed) = unbounded_channel();
@@ -44,7 +48,7 @@ impl Subscription {
             let mut connection = client.get_multiplexed_async_connection_with_config(&with).await?;
             redis::cmd(verb).arg(channel).exec_async(&mut connection).await?;
             let history = history(&mut connection).await?;
-            Ok(Self { pushed, connection, history })
+            Ok(Self { pushed, connection, history, watch })
         });
         let subscription = subscription.await?;
         if subscription.history.is_empty() {
@@ -83,6 +87,9 @@ impl Listener for Subscription {
     }
 
     async fn catch_up(&mut self) -> Option<Vec<Vec<u8>>> {
+        if self.watch.as_ref().is_some_and(|watch| !watch.holds()) {
+            return None;
+        }
         // The answer comes after whatever was sent to this connection before.
         if history(&mut self.connection).await.ok()? != self.history {
             return None;

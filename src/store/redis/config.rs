@@ -155,8 +155,7 @@ impl RedisConfig {
         Ok(info.set_redis_settings(settings))
     }
 
-    /// Another node of the same Cluster.
-    #[cfg(feature = "redis-cluster")]
+    /// Another server, reached in the same way.
     pub(super) fn at(&self, (host, port): (String, u16)) -> redis::RedisResult<ConnectionInfo> {
         use redis::ConnectionAddr;
 

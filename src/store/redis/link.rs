@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, IntoConnectionInfo, RedisConnectionInfo,
-    RedisError, RedisResult, Script, ServerErrorKind, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, RedisResult, Script,
+    ServerErrorKind, Value,
 };
 use tokio::time::timeout;
 
 use super::config::{Kind, RedisConfig};
+use super::sentinel::Watch;
 use crate::store::StoreError;
 
 /// A script, and the hash by which a server that has seen it knows it.
@@ -34,20 +34,25 @@ impl Lua {
 
 #[derive(Clone)]
 pub(super) enum Link {
-    /// Several connections to one server, and the turn they are used in.
-    One(Arc<[MultiplexedConnection]>, Arc<AtomicUsize>),
+    /// Several connections to one server, and the turn they are used in; and whether it still is
+    /// the one that Sentinels name.
+    One(Arc<[MultiplexedConnection]>, Arc<AtomicUsize>, Option<Arc<Watch>>),
     #[cfg(feature = "redis-cluster")]
     Cluster(redis::cluster_async::ClusterConnection),
 }
 
 impl Link {
     pub(super) async fn open(config: &RedisConfig) -> Result<Self, StoreError> {
+        let watch = match &config.kind {
+            Kind::Sentinel { name } => Some(Watch::begin(config, name).await?),
+            _ => None,
+        };
         within(config.connect_timeout, async {
             #[cfg(feature = "redis-cluster")]
             if config.kind == Kind::Cluster {
                 return super::cluster::open(config).await;
             }
-            let client = server(config).await?;
+            let client = client(config, watch.as_deref())?;
             let settings = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(config.connect_timeout))
                 .set_response_timeout(Some(config.response_timeout));
@@ -57,14 +62,23 @@ impl Link {
             }
             // One that wants a password has no better answer to longer requests.
             redis::cmd("PING").exec_async(&mut all[0]).await?;
-            Ok(Self::One(all.into(), Arc::default()))
+            Ok(Self::One(all.into(), Arc::default(), watch))
         })
         .await
     }
 
+    /// What Sentinels say about the server, where there are some.
+    pub(super) fn watch(&self) -> Option<&Arc<Watch>> {
+        match self {
+            Self::One(_, _, watch) => watch.as_ref(),
+            #[cfg(feature = "redis-cluster")]
+            Self::Cluster(_) => None,
+        }
+    }
+
     pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         match self {
-            Self::One(all, turn) => {
+            Self::One(all, turn, _) => {
                 let turn = turn.fetch_add(1, Ordering::Relaxed) % all.len();
                 command.query_async(&mut all[turn].clone()).await
             }
@@ -90,6 +104,14 @@ impl Link {
     }
 }
 
+/// A client of the only server, or of the one that is watched.
+pub(super) fn client(config: &RedisConfig, watch: Option<&Watch>) -> RedisResult<Client> {
+    match watch {
+        Some(watch) => watch.client(config),
+        None => Client::open(config.info(&config.nodes[0])?),
+    }
+}
+
 fn call(verb: &str, script: &[u8], keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
     let mut command = redis::cmd(verb);
     command.arg(script).arg(keys.len());
@@ -97,22 +119,6 @@ fn call(verb: &str, script: &[u8], keys: &[&[u8]], arguments: &[&[u8]]) -> Cmd {
         command.arg(part);
     }
     command
-}
-
-/// The server that is the primary now.
-pub(super) async fn server(config: &RedisConfig) -> RedisResult<Client> {
-    let Kind::Sentinel { name } = &config.kind else {
-        return Client::open(config.info(&config.nodes[0])?);
-    };
-    let sentinels = config.nodes.iter().map(|url| url.as_str().into_connection_info());
-    let sentinels = sentinels.collect::<RedisResult<Vec<_>>>()?;
-    let settings = config.over(RedisConnectionInfo::default());
-    let mut node = SentinelNodeConnectionInfo::default().set_redis_connection_info(settings);
-    if config.nodes.iter().any(|url| url.starts_with("rediss")) {
-        node = node.set_tls_mode(TlsMode::Secure);
-    }
-    let primary = SentinelServerType::Master;
-    SentinelClient::build(sentinels, name.clone(), Some(node), primary)?.async_get_client().await
 }
 
 /// Bounds what the client library does not bound by itself.

@@ -21,6 +21,7 @@ mod cluster;
 mod config;
 mod format;
 mod link;
+mod sentinel;
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
@@ -83,7 +84,13 @@ impl RedisStore {
 
     fn link(&self) -> Result<Link, StoreError> {
         let link = self.link.read().unwrap_or_else(PoisonError::into_inner);
-        link.clone().ok_or_else(|| StoreError::away("not connected"))
+        let link = link.clone().ok_or_else(|| StoreError::away("not connected"))?;
+        match link.watch() {
+            Some(watch) if !watch.holds() => {
+                Err(StoreError::away("most Sentinels no longer name this server the primary"))
+            }
+            _ => Ok(link),
+        }
     }
 
     async fn run(
@@ -286,11 +293,13 @@ impl Store for RedisStore {
         if let Link::Cluster(link) = self.link()? {
             let owner = cluster::owner(&self.config, link, &self.channel).await?;
             let info = within(self.config.connect_timeout, async { self.config.at(owner) }).await?;
-            let server = async { redis::Client::open(info) };
-            let verb = "SSUBSCRIBE";
-            return Subscription::open(&self.config, server, verb, &self.channel).await;
+            let (verb, channel) = ("SSUBSCRIBE", &self.channel);
+            return Subscription::open(&self.config, info, None, verb, channel).await;
         }
-        let server = link::server(&self.config);
-        Subscription::open(&self.config, server, "SUBSCRIBE", &self.channel).await
+        let watch = self.link()?.watch().cloned();
+        let client = async { link::client(&self.config, watch.as_deref()) };
+        let client = within(self.config.connect_timeout, client).await?;
+        let info = client.get_connection_info().clone();
+        Subscription::open(&self.config, info, watch, "SUBSCRIBE", &self.channel).await
     }
 }
