@@ -4,8 +4,9 @@
 //!
 //! ```sh
 //! cargo bench --bench shared --features redis
-//! SHARED="load writes" cargo bench --bench shared --features redis
 //! ```
+//!
+//! `SHARED`: which parts to run, any of `redis`, `memory`, `load`, `writes`, `away`; all if not set.
 
 mod latency;
 mod load;
@@ -22,23 +23,23 @@ use tokio::runtime::Runtime;
 use world::World;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let chosen = std::env::var("SHARED").ok();
-    let on = |name| chosen.as_ref().is_none_or(|chosen| chosen.split(' ').any(|it| it == name));
+    let all = "redis memory load writes away";
+    let wanted = std::env::var("SHARED").unwrap_or_else(|_| all.to_owned());
     let runtime = Runtime::new()?;
     let world = runtime.block_on(World::new())?;
-    if on("redis") {
+    if wanted.contains("redis") {
         runtime.block_on(latency::from_redis(&world))?;
     }
-    if on("memory") {
+    if wanted.contains("memory") {
         runtime.block_on(latency::from_memory(&world))?;
     }
-    if on("load") {
+    if wanted.contains("load") {
         runtime.block_on(load::report(&world))?;
     }
-    if on("writes") {
+    if wanted.contains("writes") {
         runtime.block_on(writes::report(&world))?;
     }
-    if on("away") {
+    if wanted.contains("away") {
         runtime.block_on(latency::without_redis(world))?;
     }
     Ok(())
