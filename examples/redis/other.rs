@@ -35,14 +35,14 @@ impl Other {
     }
 
     /// How long a cached read took there, in microseconds.
-    pub fn read(&mut self) -> Result<f64, Box<dyn Error>> {
-        writeln!(self.to, "read")?;
+    pub fn read(&mut self, author: i32) -> Result<f64, Box<dyn Error>> {
+        writeln!(self.to, "read {author}")?;
         Ok(self.answer()?.parse()?)
     }
 
-    /// From now on it reads until it is told this price.
+    /// From now on it reads until it is told this price of book 1.
     pub fn watch(&mut self, price: i32) -> Result<(), Box<dyn Error>> {
-        writeln!(self.to, "{price}")?;
+        writeln!(self.to, "watch {price}")?;
         self.answer().map(drop)
     }
 
@@ -78,15 +78,18 @@ pub async fn run(
     let coherence = coherences.into_iter().find(|one| name(*one) == coherence);
     let db = open(coherence.ok_or("no such coherence")?, database, redis, prefix).await?;
     for line in std::io::stdin().lines() {
-        let Ok(price) = line?.parse::<i32>() else {
-            println!("{}", timed(books().cached(TTL).all(&db)).await?);
+        let line = line?;
+        let (what, number) = line.split_once(' ').ok_or("no such order")?;
+        let number = number.parse()?;
+        if what == "read" {
+            println!("{}", timed(books(number).cached(TTL).all(&db)).await?);
             continue;
-        };
+        }
         println!("watching");
         let mut last_old = 0;
         loop {
             let asked = now();
-            if books().cached(TTL).all(&db).await?[0].price == price {
+            if books(0).cached(TTL).all(&db).await?[0].price == number {
                 break;
             }
             last_old = asked;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
 
-use crate::shop::connect;
+use crate::shop::{AUTHORS, connect};
 
 pub struct Servers {
     pub database: String,
@@ -100,7 +100,7 @@ async fn postgres(url: &str) -> Result<(DatabaseConnection, String), DbErr> {
     Ok((admin, name))
 }
 
-/// 20 authors with 20 books each.
+/// Book 1 is one of author 0.
 async fn fill(database: &str) -> Result<(), DbErr> {
     let db = connect(database).await?;
     db.execute_unprepared(
@@ -108,8 +108,7 @@ async fn fill(database: &str) -> Result<(), DbErr> {
          CREATE INDEX book_author ON book (author_id)",
     )
     .await?;
-    // Number 1 is one of author 7.
-    let books = (0..400).map(|n| format!("({}, {}, {})", n + 1, (n + 7) % 20, 1_000 + n));
+    let books = (0..20 * AUTHORS).map(|n| format!("({}, {}, {})", n + 1, n % AUTHORS, 1_000 + n));
     let sql = format!("INSERT INTO book VALUES {}", books.collect::<Vec<_>>().join(", "));
     db.execute_unprepared(&sql).await?;
     db.close().await

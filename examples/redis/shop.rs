@@ -11,6 +11,9 @@ use sea_orm_cache::store::RedisConfig;
 
 pub const TTL: Duration = Duration::from_secs(60);
 
+/// With 20 books each.
+pub const AUTHORS: i32 = 20;
+
 pub mod book {
     use sea_orm::entity::prelude::*;
 
@@ -59,8 +62,8 @@ pub async fn connect(database: &str) -> Result<DatabaseConnection, DbErr> {
 }
 
 /// The books of one author.
-pub fn books() -> Select<book::Entity> {
-    book::Entity::find().filter(book::Column::AuthorId.eq(7)).order_by_asc(book::Column::Id)
+pub fn books(author: i32) -> Select<book::Entity> {
+    book::Entity::find().filter(book::Column::AuthorId.eq(author)).order_by_asc(book::Column::Id)
 }
 
 /// Microseconds.
