@@ -62,9 +62,11 @@ pub fn list(author: i32, by: By) -> Select<article::Entity> {
 }
 
 pub struct World {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     pub server: Server,
     pub bare: MultiplexedConnection,
+    /// The only connection to the database: all caches have it, too, so that both sides of a ratio
+    /// wake the same thread.
     pub plain: DatabaseConnection,
     /// The keys of the lists in Redis; the first is that of author 0.
     pub by_columns: Vec<String>,
@@ -84,10 +86,10 @@ impl World {
         let plain = connect(&folder).await?;
         fill(&plain).await?;
         let redis = || QueryCache::builder().redis(RedisConfig::new(&server.url));
-        let remote = open(redis().max_bytes(0), &folder).await?;
-        let strong = open(redis(), &folder).await?;
-        let bounded = open(redis().coherence(Coherence::bounded()), &folder).await?;
-        let memory = open(QueryCache::builder(), &folder).await?;
+        let remote = open(redis().max_bytes(0), &plain).await?;
+        let strong = open(redis(), &plain).await?;
+        let bounded = open(redis().coherence(Coherence::bounded()), &plain).await?;
+        let memory = open(QueryCache::builder(), &plain).await?;
         let mut keys = Vec::new();
         for by in [By::Columns, By::Rows] {
             for author in 0..AUTHORS {
@@ -102,7 +104,7 @@ impl World {
         let by_rows = keys.split_off(AUTHORS as usize);
         let by_columns = keys;
         let world = Self {
-            folder,
+            _folder: folder,
             server,
             bare,
             plain,
@@ -124,9 +126,9 @@ impl World {
         }
     }
 
-    /// One more connection to the database, through a cache of its own.
+    /// The same connection through a cache of its own.
     pub async fn open(&self, cache: QueryCacheBuilder) -> Result<CachedConnection, Box<dyn Error>> {
-        open(cache, &self.folder).await
+        open(cache, &self.plain).await
     }
 
     async fn describe(&self) -> Result<(), Box<dyn Error>> {
@@ -158,9 +160,9 @@ async fn connect(folder: &tempfile::TempDir) -> Result<DatabaseConnection, Box<d
 
 async fn open(
     cache: QueryCacheBuilder,
-    folder: &tempfile::TempDir,
+    plain: &DatabaseConnection,
 ) -> Result<CachedConnection, Box<dyn Error>> {
-    Ok(cache.build().await?.connect(connect(folder).await?).await?)
+    Ok(cache.build().await?.connect(plain.clone()).await?)
 }
 
 async fn fill(db: &DatabaseConnection) -> Result<(), Box<dyn Error>> {
