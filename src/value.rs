@@ -91,6 +91,17 @@ pub(crate) fn heap_bytes(value: &Value) -> usize {
         | Value::Double(_)
         | Value::String(None)
         | Value::Bytes(None) => 0,
+        #[cfg(feature = "with-rust_decimal")]
+        Value::Decimal(_) => 0,
+        #[cfg(feature = "with-uuid")]
+        Value::Uuid(_) => 0,
+        #[cfg(feature = "with-chrono")]
+        Value::ChronoDate(_)
+        | Value::ChronoTime(_)
+        | Value::ChronoDateTime(_)
+        | Value::ChronoDateTimeUtc(_)
+        | Value::ChronoDateTimeLocal(_)
+        | Value::ChronoDateTimeWithTimeZone(_) => 0,
         // The optional types: JSON and arrays may be any size.
         other => format!("{other:?}").len(),
     }

@@ -72,6 +72,30 @@ async fn as_a_user_who_may_do_what_is_needed() {
 }
 
 #[tokio::test]
+async fn as_a_user_who_may_not_do_what_is_needed() {
+    if !is_there() {
+        return;
+    }
+    const NEEDED: &[&str] = &[
+        "ping", "evalsha", "eval", "get", "mget", "set", "del", "pttl", "pexpire", "info",
+        "publish",
+    ];
+    let world = World::new().await;
+    for missing in NEEDED {
+        world.redis.command(&["SCRIPT", "FLUSH"]).await;
+        let may = NEEDED.iter().filter(|command| *command != missing);
+        let may: Vec<_> = may.map(|command| format!("+{command}")).collect();
+        let user = ["ACL", "SETUSER", "shop", "reset", "on", ">secret", "~*", "&*", "-@all"];
+        let words: Vec<_> = user.into_iter().chain(may.iter().map(String::as_str)).collect();
+        world.redis.command(&words).await;
+        let config = RedisConfig::new(world.redis.url()).user("shop", "secret");
+        let built = sea_orm_cache::QueryCache::builder().redis(config).build().await;
+        let error = built.err().unwrap_or_else(|| panic!("not missed: {missing}"));
+        assert!(error.is_config(), "{missing}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn databases_of_other_numbers_prefixes_and_versions_share_nothing() {
     if !is_there() {
         return;

@@ -1,4 +1,5 @@
--- Do these versions hold? (About PEXPIRE see valid.lua.) For a Cluster, where an entry lies on another node than its versions.
+-- Do these versions hold? (About PEXPIRE see valid.lua.)
+-- For a Cluster, where an entry lies on another node than its versions.
 -- KEYS: any version key. ARGV: what version keys begin with; epoch; tags; versions.
 redis.call('PEXPIRE', KEYS[1], 1)
 local info = redis.call('INFO', 'replication')

@@ -1,7 +1,8 @@
 -- A valid entry as get.lua gives it, if its key is given; otherwise the current versions of tags,
 -- the missing ones created, and whose turn it is to load.
--- KEYS: the lease; perhaps the entry. ARGV: what version keys begin with; the version of those that are missing; how
--- long versions are kept, in ms; tags; who asks for the lease, or ''; for how many ms.
+-- KEYS: the lease; perhaps the entry. ARGV: what version keys begin with; the version of those that
+-- are missing; how long versions are kept, in ms; tags; who asks for the lease, or ''; for how many
+-- ms.
 local e, info
 if KEYS[2] then
   e, info = valid(KEYS[2], ARGV[1])

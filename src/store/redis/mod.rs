@@ -37,7 +37,11 @@ use super::{
     Unique,
 };
 use crate::error::Error;
-use crate::key::{Key, PROTOCOL};
+use crate::key::{Family, Key, PROTOCOL};
+use crate::store::{Lease, TagId, unique};
+
+/// How long what is written by a try stays at most, in milliseconds.
+const PROBE_MS: u64 = 1_000;
 
 static GET: Lua = Lua::new(concat!(include_str!("valid.lua"), include_str!("get.lua")));
 static MARK: Lua = Lua::new(concat!(include_str!("valid.lua"), include_str!("mark.lua")));
@@ -51,6 +55,8 @@ static RELEASE: Lua = Lua::new(include_str!("release.lua"));
 /// [`QueryCacheBuilder::redis`]: crate::QueryCacheBuilder::redis
 pub struct RedisStore {
     config: RedisConfig,
+    prefix: String,
+    version: u32,
     /// What the keys of versions, and those of leases, begin with.
     versions: Vec<u8>,
     leases: Vec<u8>,
@@ -75,6 +81,8 @@ impl RedisStore {
         let start = format!("{{{prefix}:v{version}}}{PROTOCOL}:");
         Ok(Self {
             config,
+            prefix: prefix.to_owned(),
+            version,
             versions: format!("{start}t:").into(),
             leases: format!("{start}l:").into(),
             channel: format!("{start}bumps"),
@@ -104,6 +112,46 @@ impl RedisStore {
         within(2 * self.config.response_timeout, link.run(script, keys, arguments)).await
     }
 
+    /// May we do what we shall have to? An entry of our own is put, found, bumped and removed.
+    async fn try_all(&self) -> Result<(), StoreError> {
+        let fill = unique();
+        let mut digest = [0; 32];
+        digest[..16].copy_from_slice(&fill);
+        let key = Key::new(&self.prefix, self.version, Family::Model, "probe", digest);
+        // A tag that nobody has, since it is as new as this.
+        let id = TagId(u64::from_le_bytes(std::array::from_fn(|byte| fill[byte] ^ fill[byte + 8])));
+        let lease = Some(Lease { key: &key, token: fill, ms: PROBE_MS });
+        let ids = [id];
+        let mark = Mark { entry: Some(&key), ids: &ids, create: fill, keep_ms: PROBE_MS, lease };
+        let marked = self.mark(mark).await?;
+        let put = Put {
+            key: &key,
+            fill,
+            epoch: marked.epoch,
+            guards: &[],
+            ids: &ids,
+            versions: &[fill],
+            late: &[],
+            body: &[],
+            age_ms: 0,
+            ttl_ms: PROBE_MS,
+            keep_ms: PROBE_MS,
+            replace: false,
+            token: None,
+        };
+        self.put(put).await?;
+        self.get(&key, None).await?;
+        // In the scripts it is called so that keys of other types are no errors, nor are rules.
+        let mut get = redis::cmd("GET");
+        get.arg(key.to_string());
+        let link = self.link()?;
+        within(2 * self.config.response_timeout, link.send(&get)).await?;
+        // Too short to be anybody's message.
+        self.bump(Bumps { ids: &ids, message: b"?", ..Bumps::default() }).await?;
+        self.release(&key, &fill, false).await?;
+        self.remove(&key).await
+    }
+
     fn lease(&self, key: &Key) -> Vec<u8> {
         [&self.leases[..], &key.digest].concat()
     }
@@ -114,6 +162,15 @@ impl RedisStore {
         #[cfg(not(feature = "redis-cluster"))]
         false
     }
+}
+
+/// Is it an access rule that stands against it? Within a script Redis says so in words only.
+fn forbidden(error: &StoreError) -> bool {
+    let text = error.to_string();
+    error.is_denied()
+        || ["NOPERM", "ACL failure", "can't run this command", "can't access at least one"]
+            .iter()
+            .any(|words| text.contains(words))
 }
 
 /// The entry in a script's answer, if there is one.
@@ -143,10 +200,12 @@ impl Store for RedisStore {
     async fn connect(&self) -> Result<(), StoreError> {
         let link = Link::open(&self.config).await?;
         *self.link.write().unwrap_or_else(PoisonError::into_inner) = Some(link);
-        // Nothing is bumped: may we do what we shall have to, and is it a primary?
-        self.bump(Bumps::default()).await?;
-        let mark = Mark { entry: None, ids: &[], create: [0; 16], keep_ms: 1, lease: None };
-        self.mark(mark).await.map(drop)
+        match self.try_all().await {
+            Err(error) if forbidden(&error) => Err(StoreError::denied(error.to_string())),
+            // It is there, and perhaps full: it can be told of bumps all the same.
+            Err(error) if error.is_refused() => Ok(()),
+            done => done,
+        }
     }
 
     async fn get(&self, key: &Key, known: Option<&FillId>) -> Result<Got, StoreError> {

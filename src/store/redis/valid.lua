@@ -1,7 +1,7 @@
 -- The entry under a key if it is valid: its bytes, or nothing. Also what `INFO` says.
 local function valid(key, start)
   -- Changes nothing, but is a write: a replica refuses it, and a primary whose replicas have left
-  -- it, where `min-replicas-to-write` asks for some. So a primary that was replaced answers nothing.
+  -- it, where `min-replicas-to-write` asks for some. So one that was replaced answers nothing.
   redis.call('PEXPIRE', start, 1)
   local info = redis.call('INFO', 'replication')
   if not string.find(info, 'role:master', 1, true) then return nil, info end
