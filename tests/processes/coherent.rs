@@ -7,7 +7,7 @@ use crate::crew::{Crew, Job, Told};
 use crate::history::{History, from_the_store};
 use crate::shelf::{AUTHORS, books};
 use crate::support::redis::Server;
-use crate::wire::{Redis, What};
+use crate::wire::{Operation, Redis, What};
 use crate::{alone, can_run, setting};
 
 /// Of each task, four of which are a process.
@@ -25,12 +25,12 @@ async fn run(job: &Job, workers: usize) -> (Told, History) {
     (told, history)
 }
 
-pub fn failed(told: &Told) -> Vec<&String> {
-    let failure = |what| match what {
-        &What::Failed(ref why) => Some(why),
+pub fn failed<'t>(told: &'t Told) -> Vec<&'t String> {
+    let failure = |did: &'t Operation| match &did.what {
+        What::Failed(why) => Some(why),
         _ => None,
     };
-    told.did.iter().filter_map(|did| failure(&did.what)).collect()
+    told.did.iter().filter_map(failure).collect()
 }
 
 pub fn assert_clock(history: &History) {

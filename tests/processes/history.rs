@@ -174,7 +174,8 @@ fn after(versions: &[Version], of: impl Fn(&Version) -> Moment) -> Vec<Moment> {
 /// from the store.
 pub fn from_the_store(told: &Told) -> Vec<usize> {
     use crate::wire::{Query, Seen};
-    let mut first: HashMap<(usize, (i32, i32, i64)), (Moment, bool)> = HashMap::new();
+    type State = (i32, i32, i64);
+    let mut first: HashMap<(usize, State), (Moment, bool)> = HashMap::new();
     for did in &told.did {
         let What::Read(query, Seen::Rows(rows)) = &did.what else { continue };
         let by_key = matches!(query, Query::Key(_));
