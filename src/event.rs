@@ -187,6 +187,8 @@ pub enum Reason {
     UnknownFunction(String),
     /// No such table in the catalog, so its writes can't be recognised.
     UnknownTable(String),
+    /// The catalog could not be read, or has to be read again first.
+    NoCatalog,
     /// The table keeps its data elsewhere: a virtual or foreign one.
     VirtualTable(String),
     /// The table's storage engine has no transactions.
@@ -239,9 +241,16 @@ pub enum Reason {
 impl Reason {
     /// May the next attempt be stored?
     pub(crate) fn passes(&self) -> bool {
-        use Reason::{Doubtful, Overlap, RawTransaction, SchemaMoved, StoreAway, TooManyWrites};
-        let moment = [Overlap, TooManyWrites, Doubtful, RawTransaction, SchemaMoved, StoreAway];
-        moment.contains(self)
+        matches!(
+            self,
+            Self::Overlap
+                | Self::TooManyWrites
+                | Self::Doubtful
+                | Self::RawTransaction
+                | Self::NoCatalog
+                | Self::SchemaMoved
+                | Self::StoreAway
+        )
     }
 }
 
@@ -257,6 +266,7 @@ impl fmt::Display for Reason {
                 write!(f, "{name}() is not known to give the same result each time")
             }
             Self::UnknownTable(name) => write!(f, "table {name} is not in the catalog"),
+            Self::NoCatalog => f.write_str("the catalog is not known"),
             Self::VirtualTable(name) => {
                 write!(f, "{name} is a virtual or foreign table, whose data is elsewhere")
             }

@@ -231,8 +231,7 @@ impl<'q> Walker<'_> {
                     joined.occurrences.push(index);
                     Columns::Table(index)
                 }
-                None if self.schema.known => return,
-                None => Columns::Free,
+                None => return,
             },
         };
         if alias.is_some_and(|a| !a.columns.is_empty()) {
@@ -243,10 +242,6 @@ impl<'q> Walker<'_> {
 
     /// A new occurrence of a table of the catalog.
     pub(super) fn occurrence(&mut self, name: &str) -> Option<usize> {
-        if !self.schema.known {
-            self.coarse = true;
-            return None;
-        }
         let Some(table) = self.schema.table(name) else {
             self.fail(Reason::UnknownTable(name.to_owned()));
             return None;

@@ -74,7 +74,7 @@ impl Walker<'_> {
     /// Adds the columns of a source, whose number must be known: what comes after them is named
     /// by position.
     fn expand_known(&mut self, columns: &Columns, outputs: &mut Vec<Output>) {
-        if !self.expand(columns, outputs) && self.schema.known {
+        if !self.expand(columns, outputs) {
             self.not_understood("a wildcard over unknown columns");
         }
     }

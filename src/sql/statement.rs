@@ -371,6 +371,10 @@ fn read(query: &Query, dialect: Dialect, schema: &Schema) -> Result<ReadFacts, S
     if let Some(routine) = walker.writer {
         return Err(routine);
     }
+    if !schema.known {
+        // Nobody could say which writes, of whichever process, such a result depends on.
+        return Ok(ReadFacts::uncacheable(Reason::NoCatalog));
+    }
     if let Some(what) = &schema.unsafe_session {
         walker.failure.get_or_insert(Reason::Session(what.clone()));
     }
