@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::change::Bump;
 use crate::event::{Cause, Event, Reason};
 use crate::key::{Digest, PROTOCOL};
 use crate::schema::{Name, Schema};
-use crate::shared::{Shared, Under};
+use crate::shared::Under;
 use crate::sql::facts::{Analysis, Control};
 use crate::sql::{self, Dialect};
 use crate::store::Unique;
@@ -65,7 +65,10 @@ pub(crate) struct Database {
     current: RwLock<Arc<Understanding>>,
     /// What was known before it was forgotten.
     forgotten: RwLock<Option<Arc<Understanding>>>,
-    stale: AtomicBool,
+    /// How often what is known was found to be out of date, and how often it had been when the
+    /// catalog was last read.
+    doubts: AtomicUsize,
+    answered: AtomicUsize,
     /// When the catalog may be read again, should it be out of date.
     due_ms: AtomicU64,
     loading: tokio::sync::Mutex<()>,
@@ -182,7 +185,8 @@ impl Database {
             root,
             current: RwLock::new(Arc::new(unknown)),
             forgotten: RwLock::default(),
-            stale: AtomicBool::new(true),
+            doubts: AtomicUsize::new(1),
+            answered: AtomicUsize::new(0),
             due_ms: AtomicU64::new(0),
             loading: tokio::sync::Mutex::new(()),
             raw: RawTransaction::default(),
@@ -238,9 +242,7 @@ impl Database {
 
     /// What is known of the schema, read again first if it is known to be out of date.
     pub(crate) async fn fresh(&self) -> Arc<Understanding> {
-        let now = self.engine.clock.now_ms();
-        let due = now >= self.due_ms.load(Ordering::SeqCst);
-        if due && self.stale.load(Ordering::SeqCst) && self.load().await {
+        if self.is_due() && self.load_if(Self::is_due).await {
             // What was made under the old schema may have missed writes since it changed.
             self.engine.bump(&Bump::all(), || Cause::Ddl { sql: "seen in the catalog".into() });
             // What is made from now on must not end with it.
@@ -249,9 +251,15 @@ impl Database {
         self.current()
     }
 
+    /// Is the catalog to be read again, and now?
+    fn is_due(&self) -> bool {
+        self.doubts.load(Ordering::SeqCst) != self.answered.load(Ordering::SeqCst)
+            && self.engine.clock.now_ms() >= self.due_ms.load(Ordering::SeqCst)
+    }
+
     /// A table was met that the catalog does not list.
     pub(crate) fn doubt_catalog(&self) {
-        self.stale.store(true, Ordering::SeqCst);
+        self.doubts.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Bumps what was found under this understanding; everything, if the schema changed since.
@@ -261,13 +269,20 @@ impl Database {
         bump: &Bump,
         cause: impl FnOnce() -> Cause,
     ) {
-        // Asked for first: what is current after it was so under it.
-        let schema = self.engine.shared.as_ref().and_then(Shared::schema);
+        let version = self.version_of(understanding);
         if self.is_current(understanding) {
-            self.engine.bump_under(bump, Under::Schema(schema), cause);
+            self.engine.bump_under(bump, Under::Schema(version), cause);
         } else {
             self.engine.bump(&Bump::all(), cause);
         }
+    }
+
+    /// The version, in the store, of the schema that this is. `None`: not known, or there is no
+    /// store.
+    pub(crate) fn version_of(&self, understanding: &Arc<Understanding>) -> Option<Unique> {
+        // Asked for first: what is current after it was so under it.
+        let version = self.engine.shared.as_ref()?.schema()?;
+        self.is_current(understanding).then_some(version)
     }
 
     /// Is this still what is known?
@@ -280,14 +295,27 @@ impl Database {
     ///
     /// Returns whether it changed. While somebody is changing the schema it is not read at all.
     pub(crate) async fn load(&self) -> bool {
+        self.load_if(|_| true).await
+    }
+
+    /// The same if nobody has just done it.
+    async fn load_if(&self, needed: impl Fn(&Self) -> bool) -> bool {
         let _one_at_a_time = self.loading.lock().await;
-        if self.engine.schema_changes.load(Ordering::SeqCst) > 0 || self.session.get().is_some() {
+        if !needed(self) {
             return false;
         }
-        let version = self.engine.begin_reading().await;
-        self.stale.store(false, Ordering::SeqCst);
+        let may_read = self.engine.begin_reading().await;
+        let before = self.current();
+        let doubts = self.doubts.load(Ordering::SeqCst);
+        // Looked at last: a change that begins from now on forgets what is current.
+        if self.is_changing() {
+            return false;
+        }
         let due_ms = self.engine.clock.now_ms().saturating_add(RELOAD_AFTER_MS);
         self.due_ms.store(due_ms, Ordering::SeqCst);
+        if !may_read {
+            return false;
+        }
         let mut schema = self.root.catalog().await;
         match &mut schema {
             Ok(schema) => {
@@ -296,15 +324,23 @@ impl Database {
                 declared.complete(schema, self.backend.into());
                 drop(declared);
                 self.engine.tell(|| Event::Catalog { tables: schema.tables.len() });
+                if let Some(why) = &schema.partly_hidden {
+                    self.engine.tell(|| Event::CatalogPartlyHidden { why });
+                }
                 self.tell_unknown(schema);
             }
             Err(error) => {
                 let error = error.to_string();
-                self.stale.store(true, Ordering::SeqCst);
                 self.engine.tell(|| Event::CatalogUnreadable { error: &error });
             }
         }
-        self.install(schema.unwrap_or_default(), version)
+        let answered = schema.is_ok().then_some(doubts);
+        self.install(schema.unwrap_or_default(), &before, answered)
+    }
+
+    /// Is there nothing to be known of it, since this process is changing it or its meaning?
+    fn is_changing(&self) -> bool {
+        self.engine.schema_changes.load(Ordering::SeqCst) > 0 || self.session.get().is_some()
     }
 
     /// Names the triggers of which nothing is known, with the code that would say it.
@@ -324,19 +360,21 @@ impl Database {
         }
     }
 
-    fn install(&self, mut schema: Schema, version: Option<Unique>) -> bool {
+    /// Puts a schema in the place of the one that was current before it was read, which answers so
+    /// many doubts.
+    fn install(
+        &self,
+        mut schema: Schema,
+        before: &Arc<Understanding>,
+        answered: Option<usize>,
+    ) -> bool {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let moved = self.engine.shared.as_ref().is_some_and(|shared| {
-            // Another process is changing it, or that can't be told.
-            version.is_none() || shared.schema() != version
-        });
-        if moved || self.engine.schema_changes.load(Ordering::SeqCst) > 0 {
-            // It began to change while it was read.
-            self.stale.store(true, Ordering::SeqCst);
+        if !Arc::ptr_eq(&current, before) || self.is_changing() {
+            // It was forgotten since, or is about to be.
             return false;
         }
-        if self.session.get().is_some() {
-            return false;
+        if let Some(doubts) = answered {
+            self.answered.store(doubts, Ordering::SeqCst);
         }
         schema.shadowed.extend(current.schema.shadowed.iter().cloned());
         if current.schema == schema {
@@ -360,7 +398,7 @@ impl Database {
         if before.schema.known {
             *self.forgotten.write().unwrap_or_else(PoisonError::into_inner) = Some(before);
         }
-        self.stale.store(true, Ordering::SeqCst);
+        self.doubts.fetch_add(1, Ordering::SeqCst);
         self.due_ms.store(0, Ordering::SeqCst);
     }
 

@@ -6,6 +6,7 @@ use crate::event::Reason;
 use crate::fault::{Fault, broken};
 use crate::schema::{Column, KeyClass, Name, Schema, Table, Typed};
 use crate::sql::facts::{Equality, Occurrence, Operand, OutputColumn, ReadFacts};
+use crate::store::Unique;
 use crate::tag::{KeyValue, Part, Tag};
 use crate::value::canonical;
 
@@ -26,6 +27,8 @@ pub(crate) struct Plan {
     /// Tags of every result.
     pub(crate) always: Vec<Tag>,
     pub(crate) rows: Vec<ByRows>,
+    /// The version, in the store, of the schema that this was found under.
+    pub(crate) schema: Option<Unique>,
 }
 
 /// An occurrence whose rows' keys the result exposes.

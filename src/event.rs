@@ -96,7 +96,8 @@ pub enum Event<'a> {
         /// How many tables it lists.
         tables: usize,
     },
-    /// The catalog could not be read, so every write invalidates everything.
+    /// The catalog could not be read: until it is, a second later at the earliest, no result is
+    /// stored, and every write invalidates everything.
     CatalogUnreadable {
         /// What the database said.
         error: &'a str,
@@ -107,6 +108,12 @@ pub enum Event<'a> {
         table: &'a str,
         /// The code that says what they do, once it is completed where it needs to be.
         declare: &'a str,
+    },
+    /// The catalog may not list every trigger and foreign key, so every write invalidates
+    /// everything.
+    CatalogPartlyHidden {
+        /// Why, and what to do about it.
+        why: &'a str,
     },
     /// A statement changed what others mean in the session that ran it. Which connection of the
     /// pool that is can't be told, so from now on nothing is cached and every write invalidates
@@ -338,8 +345,12 @@ impl fmt::Display for Event<'_> {
             Self::Catalog { tables } => write!(f, "catalog read, {tables} tables"),
             Self::CatalogUnreadable { error } => write!(
                 f,
-                "the catalog could not be read, so every write invalidates everything: {error}"
+                "the catalog could not be read, so nothing is stored, and every write invalidates \
+                 everything: {error}"
             ),
+            Self::CatalogPartlyHidden { why } => {
+                write!(f, "every write invalidates everything: {why}")
+            }
             Self::UnknownTriggers { table, declare } => write!(
                 f,
                 "what the triggers on {table} do is unknown, so every write to it invalidates \

@@ -84,7 +84,7 @@ impl Fill {
     pub(crate) fn before(
         &mut self,
         database: &Database,
-        understanding: &Understanding,
+        understanding: &Arc<Understanding>,
         facts: &ReadFacts,
         values: &[Value],
     ) -> Result<Plan, Reason> {
@@ -92,7 +92,8 @@ impl Fill {
         if *self.raw_state.get_or_insert(raw_state) != raw_state {
             return Err(Reason::RawTransaction);
         }
-        let plan = Plan::new(facts, values, &understanding.schema);
+        let mut plan = Plan::new(facts, values, &understanding.schema);
+        plan.schema = database.version_of(understanding);
         let engine = &database.engine;
         self.marks.extend(plan.tables.iter().map(|table| engine.versions.mark(table)));
         self.depend(engine, &plan.always);

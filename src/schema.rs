@@ -15,6 +15,9 @@ pub(crate) type Name = Arc<str>;
 pub(crate) struct Schema {
     /// `false` when the catalog could not be read: then nothing can be told apart.
     pub(crate) known: bool,
+    /// Why there may be triggers and foreign keys that are not listed here: any write may change
+    /// anything.
+    pub(crate) partly_hidden: Option<Arc<str>>,
     pub(crate) tables: HashMap<Name, Table>,
     pub(crate) views: HashMap<Name, View>,
     pub(crate) triggers: Vec<Trigger>,

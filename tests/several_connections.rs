@@ -81,7 +81,11 @@ async fn who_may_not_see_the_triggers_is_told_so_and_every_write_invalidates_eve
     let pool = connect(&stage.test.url().replace("root@", &format!("{user}@")), 1).await;
     let db = stage.cache.connect(pool.clone()).await.expect("a connection");
     assert!(stage.log.take().iter().any(|line| line.contains("GRANT TRIGGER")));
+    let hits = || stage.cache.stats().total.hits;
+    let before = hits();
     names(&db).await;
+    names(&db).await;
+    assert_eq!(hits(), before + 1, "{:?}", stage.log.take());
     db.execute_unprepared("UPDATE book SET price = 1 WHERE id = 1").await.expect("a write");
     assert_eq!(names(&db).await, ["x", "x", "x"]);
     pool.close().await.expect("closed");

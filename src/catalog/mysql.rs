@@ -108,7 +108,11 @@ pub(super) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     let Some(db) = db else {
         return Err(DbErr::Custom("the connection has no database of its own".into()));
     };
-    may_see_everything(conn, &db).await?;
+    if !may_see_everything(conn, &db).await? {
+        let grant =
+            format!("triggers may be hidden from this user: GRANT TRIGGER ON `{db}`.* TO it");
+        schema.partly_hidden = Some(grant.into());
+    }
     read_tables(conn, &mut schema, &db).await?;
     read_columns(conn, &mut schema, &db).await?;
     read_indexes(conn, &mut schema, &db).await?;
@@ -123,7 +127,7 @@ pub(super) async fn load(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
 
 /// Triggers, and foreign keys of tables that one may only read, are hidden from those who have no
 /// privilege for them, without a word.
-async fn may_see_everything(conn: &impl ConnectionTrait, db: &str) -> Result<(), DbErr> {
+async fn may_see_everything(conn: &impl ConnectionTrait, db: &str) -> Result<bool, DbErr> {
     let wanted = db.to_ascii_lowercase();
     for row in query(conn, "SHOW GRANTS").await? {
         let grant: String = row.try_get_by_index(0)?;
@@ -137,12 +141,10 @@ async fn may_see_everything(conn: &impl ConnectionTrait, db: &str) -> Result<(),
                 || of.strip_suffix('%').is_some_and(|p| wanted.starts_with(p)));
         let words = privileges.trim_start_matches("GRANT ");
         if covers && words.split(", ").any(|p| matches!(p, "ALL PRIVILEGES" | "ALL" | "TRIGGER")) {
-            return Ok(());
+            return Ok(true);
         }
     }
-    Err(DbErr::Custom(format!(
-        "triggers may be hidden from this user: GRANT TRIGGER ON `{db}`.* TO it"
-    )))
+    Ok(false)
 }
 
 /// A question about one database.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use sea_orm::DbErr;
 
-use super::WhenAway;
+use super::{Shared, WhenAway};
 use crate::cache::Engine;
 use crate::event::Event;
 use crate::store::Unique;
+use crate::sync::lock;
 use crate::tag::TagId;
 
 impl Engine {
@@ -55,11 +56,8 @@ impl Engine {
 
     /// Another process has changed a schema: none is known any more, until it is read again.
     pub(crate) fn schema_moved(&self) {
-        if let Some(shared) = &self.shared
-            && shared.schema().is_some()
-        {
-            shared.set_schema(None);
-            self.forget_schemas();
+        if let Some(shared) = &self.shared {
+            self.move_schema(shared, None);
         }
         for database in self.connected() {
             let reading = database.clone();
@@ -67,16 +65,26 @@ impl Engine {
         }
     }
 
-    /// The version of the schemas that is in force while a catalog is read, in the store.
-    pub(crate) async fn begin_reading(&self) -> Option<Unique> {
-        let shared = self.shared.as_ref()?;
+    /// Before a catalog is read: what is read from now on is known under the version that the store
+    /// has now. `false`: another process is changing a schema, or that can't be told.
+    pub(crate) async fn begin_reading(&self) -> bool {
+        let Some(shared) = &self.shared else { return true };
         let version = shared.mark_schema(self).await;
-        if version.is_some() && version != shared.schema() {
-            // The others were read under another one.
-            shared.set_schema(version);
-            self.forget_schemas();
+        if version.is_some() {
+            self.move_schema(shared, version);
         }
-        version
+        version.is_some()
+    }
+
+    /// From now on schemas are known under this version. None that was read under another one is
+    /// ever current together with it.
+    fn move_schema(&self, shared: &Shared, version: Option<Unique>) {
+        let _one_at_a_time = lock(&shared.moving);
+        if shared.schema() != version {
+            shared.set_schema(None);
+            self.forget_schemas();
+            shared.set_schema(version);
+        }
     }
 
     /// What is in memory may miss what others wrote.

@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     pub(crate) mirror: Mirror,
     /// The version of the schemas that statements are understood under, of all databases.
     schema: crate::sync::Mutex<Option<Unique>>,
+    /// Held while that is changed.
+    moving: crate::sync::Mutex<()>,
     tasks: crate::sync::Mutex<Vec<JoinHandle<()>>>,
     pub(crate) counts: Counts,
 }
@@ -105,6 +107,7 @@ impl Shared {
             delivery: Delivery::default(),
             mirror: Mirror::new(bound),
             schema: crate::sync::Mutex::default(),
+            moving: crate::sync::Mutex::default(),
             tasks: crate::sync::Mutex::default(),
             counts: Counts::default(),
         }

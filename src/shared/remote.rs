@@ -78,7 +78,7 @@ impl Remote {
         }
         let schema = TagId::schema();
         for (position, (id, version)) in ids.iter().zip(marked.versions).enumerate() {
-            let current = *id != schema || version == shared.schema();
+            let current = *id != schema || version == plan.schema;
             let Some(version) = version.filter(|_| current) else {
                 database.engine.schema_moved();
                 return Err(Failure::Reason(Reason::SchemaMoved));

@@ -56,6 +56,9 @@ impl<'a> Writer<'a> {
         if !self.schema.known {
             return Err("nothing is known of the schema".into());
         }
+        if let Some(why) = &self.schema.partly_hidden {
+            return Err(why.to_string());
+        }
         if self.schema.shadowed.contains(ANY_TABLE) {
             return Err("a temporary trigger may fire".into());
         }

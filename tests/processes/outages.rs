@@ -46,13 +46,11 @@ pub async fn passes(title: &str, mut crew: Crew, spans: &[Span], bound_ms: Optio
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not so yet: stale reads where Redis evicts (PROCESSES_ONLY=maxmemory, seeds 1 to 4)"]
 async fn strong_outlives_every_outage_of_the_store() {
     survives("`Coherence::Strong`", None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not so yet: stale reads where Redis evicts (PROCESSES_ONLY=maxmemory, seeds 1 to 4)"]
 async fn bounded_outlives_every_outage_of_the_store() {
     survives("`Coherence::Bounded(200 ms)`", Some(200)).await;
 }

@@ -5,6 +5,7 @@ use sea_orm_cache::prelude::*;
 use sea_orm_cache::{CacheSource, Coherence};
 
 use crate::processes::World;
+use crate::support::gate::Gate;
 use crate::support::redis::{eventually, is_there};
 use crate::support::{TTL, author, book};
 
@@ -143,4 +144,24 @@ async fn invalidate_all_and_tags_reach_every_process() {
     two.cache.invalidate_all().await;
     tagged(&one.db).await;
     assert_eq!(one.hits(), 0);
+}
+
+/// What it put would depend on nothing that others bump, since they know the schema.
+#[tokio::test]
+async fn a_process_that_cannot_read_the_catalog_caches_nothing() {
+    if !is_there() {
+        return;
+    }
+    for coherence in [Coherence::Strong, Coherence::bounded()] {
+        let world = World::new().await;
+        let (one, two) = (world.process(coherence).await, world.process(coherence).await);
+        let gate = Gate::new(two.plain.clone());
+        gate.fail_on("sqlite_master");
+        let blind = two.cache.connect(gate).await.expect("a connection");
+        let before = prices(&blind, 1).await;
+        assert_eq!(prices(&blind, 1).await, before);
+        assert_eq!(two.hits(), 0, "{:?}", two.log.take());
+        one.sql("UPDATE book SET price = 7 WHERE id = 1").await;
+        assert_eq!(prices(&blind, 1).await, [7, 200]);
+    }
 }

@@ -1,11 +1,12 @@
 //! The ways to reach Redis.
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use sea_orm_cache::store::RedisConfig;
-use sea_orm_cache::{Coherence, QueryCacheBuilder};
+use sea_orm_cache::{Coherence, QueryCache, QueryCacheBuilder};
 
 use crate::coherent::prices;
 use crate::processes::{Process, World};
-use crate::support::redis::{Client, eventually, is_there};
+use crate::support::redis::{Client, eventually, free_port, is_there};
 
 /// Two processes that reach Redis in the same way share what they read and write.
 async fn share(world: &World, set: impl Fn(QueryCacheBuilder) -> QueryCacheBuilder) {
@@ -43,6 +44,59 @@ async fn by_a_unix_socket() {
     let socket = folder.path().join("redis.sock").display().to_string();
     let world = World::with(&["--unixsocket", &socket]).await;
     share(&world, |builder| builder.redis(RedisConfig::new(format!("unix://{socket}")))).await;
+}
+
+/// A certificate of that authority, and its key.
+fn certified(authority: &CertifiedIssuer<'_, KeyPair>) -> (String, String) {
+    let key = KeyPair::generate().expect("a key");
+    let names = vec!["127.0.0.1".to_owned()];
+    let certificate = CertificateParams::new(names).expect("names").signed_by(&key, authority);
+    (certificate.expect("a certificate").pem(), key.serialize_pem())
+}
+
+#[tokio::test]
+async fn by_tls_with_certificates_of_an_own_authority() {
+    if !is_there() {
+        return;
+    }
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "authority");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let authority = CertifiedIssuer::self_signed(params, key).expect("an authority");
+    let ((certificate, key), (own, own_key)) = (certified(&authority), certified(&authority));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let [root, certificate, key] =
+        [("root", authority.pem()), ("certificate", certificate), ("key", key)]
+            .map(|(name, text)| file(name, &text));
+    let port = free_port().to_string();
+    let (listen, trust) = (["--tls-port", &port], ["--tls-ca-cert-file", &root]);
+    let show = ["--tls-cert-file", &certificate, "--tls-key-file", &key];
+    let world = World::with(&[&listen[..], &trust, &show].concat()).await;
+    let config = || RedisConfig::new(format!("rediss://127.0.0.1:{port}"));
+    let trusting = || config().root_certificate(authority.pem());
+    share(&world, |builder| builder.redis(trusting().client_certificate(&*own, &*own_key))).await;
+
+    // A server that nobody vouches for, and one that wants to know who we are.
+    for config in [config().client_certificate(&*own, &*own_key), trusting()] {
+        let cache = QueryCache::builder().redis(config).build().await.expect("a cache");
+        assert!(cache.stats().store.expect("a store").away);
+    }
+    for (config, words) in [
+        (trusting().root_certificate("s3cr3t"), "root_certificate"),
+        (trusting().client_certificate(&*own, "s3cr3t"), "client_certificate"),
+        (RedisConfig::new("redis://x").root_certificate(authority.pem()), "is not rediss://"),
+    ] {
+        assert!(!format!("{config:?}").contains("s3cr3t"));
+        let error = QueryCache::builder().redis(config).build().await.expect_err("no certificate");
+        assert!(error.is_config() && error.to_string().contains(words), "{error}");
+        assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
+    }
 }
 
 #[tokio::test]

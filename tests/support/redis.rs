@@ -211,7 +211,7 @@ fn spawn(
 }
 
 /// Between the ports of `scripts/with-servers` and those that the system gives to connections.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let mut ports = std::iter::repeat_with(|| fastrand::u16(20_000..32_000));
     ports.by_ref().take(100).find(is_free).expect("a free port")

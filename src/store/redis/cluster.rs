@@ -49,6 +49,10 @@ pub(super) async fn open(config: &RedisConfig) -> RedisResult<Link> {
     if let Some(password) = &config.password {
         client = client.password(password);
     }
+    #[cfg(feature = "redis-tls")]
+    if let Some(certificates) = config.certificates.given() {
+        client = client.certs(certificates);
+    }
     Ok(Link::Cluster(client.build()?.get_async_connection().await?))
 }
 

@@ -32,6 +32,8 @@ pub struct RedisConfig {
     pub(super) connections: usize,
     pub(super) connect_timeout: Duration,
     pub(super) response_timeout: Duration,
+    #[cfg(feature = "redis-tls")]
+    pub(super) certificates: super::tls::Certificates,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,8 @@ impl RedisConfig {
             connections: 1,
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_millis(250),
+            #[cfg(feature = "redis-tls")]
+            certificates: super::tls::Certificates::default(),
         }
     }
 
@@ -122,6 +126,36 @@ impl RedisConfig {
         self
     }
 
+    /// The certificates of the authorities that a server's may come from, as PEM, instead of those
+    /// that this machine trusts. For `rediss://`.
+    ///
+    /// ```
+    /// use sea_orm_cache::store::RedisConfig;
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join("sea-orm-cache-authority.pem");
+    /// # std::fs::write(&path, "-----BEGIN CERTIFICATE-----")?;
+    /// let config = RedisConfig::new("rediss://cache.example").root_certificate(std::fs::read(path)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "redis-tls")]
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.root = Some(pem.into());
+        self
+    }
+
+    /// Our own certificate and its private key, as PEM, for servers that ask who we are. For
+    /// `rediss://`. The key is never shown.
+    #[cfg(feature = "redis-tls")]
+    pub fn client_certificate(
+        mut self,
+        pem: impl Into<Vec<u8>>,
+        private_key_pem: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.certificates.client = Some((pem.into(), private_key_pem.into()));
+        self
+    }
+
     /// Are the addresses ones? Tells it without repeating them: they may hold passwords.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.nodes.is_empty() {
@@ -135,10 +169,13 @@ impl RedisConfig {
                     position + 1
                 ))
             };
-            let info = self.info(url).map_err(|error| wrong(error.category()))?;
+            let info = url.as_str().into_connection_info();
+            let info = info.map_err(|error| wrong(error.category()))?;
             if !info.addr().is_supported() {
                 return Err(wrong("this build has no TLS, or no Unix sockets"));
             }
+            #[cfg(feature = "redis-tls")]
+            self.certificates.check(&info, position + 1)?;
             Client::open(info).map_err(|error| wrong(error.category()))?;
         }
         Ok(())
@@ -147,6 +184,8 @@ impl RedisConfig {
     /// One address, with the settings of its own and ours.
     pub(super) fn info(&self, url: &str) -> redis::RedisResult<ConnectionInfo> {
         let info = url.into_connection_info()?;
+        #[cfg(feature = "redis-tls")]
+        let info = self.certificates.of(info)?;
         // Of a Sentinel's address only the Sentinel's own.
         if matches!(self.kind, Kind::Sentinel { .. }) {
             return Ok(info);

@@ -22,6 +22,8 @@ mod config;
 mod format;
 mod link;
 mod sentinel;
+#[cfg(feature = "redis-tls")]
+mod tls;
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisConnectionInfo, RedisResult};
+use redis::{AsyncConnectionConfig, Client, RedisConnectionInfo, RedisResult};
 use tokio::time::{Instant, sleep};
 
 use super::config::RedisConfig;
@@ -122,7 +122,7 @@ async fn ask(
             let settings = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(config.connect_timeout))
                 .set_response_timeout(Some(config.response_timeout));
-            let client = Client::open(url.into_connection_info()?)?;
+            let client = Client::open(config.info(url)?)?;
             client.get_multiplexed_async_connection_with_config(&settings).await?
         }
     };
