@@ -148,7 +148,9 @@ impl Bump {
         if self.tags.len() > MAX_TAGS {
             self.ids.clear();
             self.index.clear();
-            let kept = |tag: &Tag| matches!(tag, Tag::All | Tag::User(_) | Tag::Guard(_));
+            let kept = |tag: &Tag| {
+                matches!(tag, Tag::All | Tag::User(_) | Tag::Family(..) | Tag::Guard(_))
+            };
             let tags = std::mem::take(&mut self.tags);
             tags.into_iter().filter(kept).for_each(|tag| self.push(tag));
             for table in self.tables.clone() {
@@ -252,7 +254,7 @@ fn dropped_by_writer(tag: &Tag) -> bool {
         Tag::Appear(..) => Fault::WriterDropsAppearAny,
         Tag::Gone(..) => Fault::WriterDropsGoneAny,
         Tag::Column(..) => Fault::WriterDropsColumnAny,
-        Tag::User(_) => return false,
+        Tag::User(_) | Tag::Family(..) => return false,
     };
     broken(fault)
 }

@@ -16,8 +16,10 @@ use crate::change::Bump;
 use crate::database::Database;
 use crate::detach::RunToEnd;
 use crate::error::Error;
+use crate::event::Reason;
 use crate::execute::autocommit;
 use crate::explain::Explanation;
+use crate::recorder::Recorder;
 use crate::replica::Replica;
 use crate::sql::facts::Analysis;
 use crate::transaction::CachedTransaction;
@@ -37,6 +39,7 @@ pub struct CachedConnection<C = DatabaseConnection> {
     /// Do its transactions use the cache while they can?
     transactions: bool,
     replica: Option<Arc<Replica<C>>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl<C> Clone for CachedConnection<C> {
@@ -47,6 +50,7 @@ impl<C> Clone for CachedConnection<C> {
             scope: self.scope.clone(),
             transactions: self.transactions,
             replica: self.replica.clone(),
+            recorder: self.recorder.clone(),
         }
     }
 }
@@ -62,7 +66,24 @@ impl<C> std::fmt::Debug for CachedConnection<C> {
 
 impl<C> CachedConnection<C> {
     pub(crate) fn new(inner: Arc<C>, database: Arc<Database>) -> Self {
-        Self { inner, database, scope: Arc::new([]), transactions: false, replica: None }
+        let scope = Arc::new([]);
+        Self { inner, database, scope, transactions: false, replica: None, recorder: None }
+    }
+
+    /// The same connection, whose reads are recorded.
+    pub(crate) fn recording(&self, recorder: Arc<Recorder>) -> Self {
+        Self { recorder: Some(recorder), ..self.clone() }
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
+        self.recorder.as_ref()
+    }
+
+    /// What goes on here can't be recorded.
+    pub(crate) fn not_recorded(&self, reason: Reason) {
+        if let Some(recorder) = &self.recorder {
+            recorder.refuse(reason);
+        }
     }
 
     pub(crate) fn primary(&self) -> &Arc<C> {
@@ -231,8 +252,12 @@ where
     ) -> Result<Answer, DbErr> {
         let analysis = self.database.current().analyze(call.sql());
         if let Analysis::Read(_) = &*analysis {
+            if let Some(recorder) = &self.recorder {
+                return Box::pin(self.recorded(recorder, call, want)).await;
+            }
             return call.send_read(&*self.inner, want, self.database.typed_only).await;
         }
+        self.not_recorded(Reason::NotARead);
         let want = want.to_the_end();
         let owned: OwnedCall = match call {
             Call::Typed(..) if self.database.typed_only => {
@@ -275,6 +300,7 @@ where
         isolation: Option<IsolationLevel>,
         locked: bool,
     ) -> CachedTransaction<C::Transaction> {
+        self.not_recorded(Reason::InTransaction);
         let committed = match isolation {
             Some(level) => matches!(level, IsolationLevel::ReadCommitted),
             None => self.database.current().schema.read_committed,

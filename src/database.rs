@@ -59,8 +59,7 @@ pub(crate) struct Database {
     runtime: Handle,
     /// The wrapped connection only takes typed statements (SeaORM's `RestrictedConnection`).
     pub(crate) typed_only: bool,
-    /// The digest's first input: everything that all of this database's keys share.
-    base: Sha256,
+    base: Base,
     root: Arc<dyn Root>,
     current: RwLock<Arc<Understanding>>,
     /// What was known before it was forgotten.
@@ -83,6 +82,10 @@ pub(crate) struct Understanding {
     dialect: Dialect,
     texts: Cache<Box<str>, Arc<Analysis>>,
 }
+
+/// A digest's first input: what all keys of a database share.
+#[derive(Clone)]
+pub(crate) struct Base(Sha256);
 
 /// Transactions that raw SQL opened on some connection of the pool.
 #[derive(Debug, Default)]
@@ -156,6 +159,67 @@ impl Understanding {
     }
 }
 
+impl Base {
+    /// Of what is of no database in particular.
+    pub(crate) fn of_engine(engine: &Engine) -> Self {
+        let Self(mut hash) = Self::of_all(engine);
+        // In the place of an identity's length.
+        hash.update(u64::MAX.to_le_bytes());
+        Self(hash)
+    }
+
+    fn of_all(engine: &Engine) -> Self {
+        let mut hash = Sha256::new();
+        for part in [&*engine.prefix, &format!("{}.{PROTOCOL}", engine.version)] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Self(hash)
+    }
+
+    fn of_database(engine: &Engine, identity: &str, backend: DbBackend) -> Self {
+        let Self(mut hash) = Self::of_all(engine);
+        hash.update((identity.len() as u64).to_le_bytes());
+        hash.update(identity);
+        hash.update([match Dialect::from(backend) {
+            Dialect::Sqlite => 0,
+            Dialect::Postgres => 1,
+            Dialect::MySql => 2,
+        }]);
+        Self(hash)
+    }
+
+    /// The digest of one query: its result's kind, tags, scope, text and values.
+    pub(crate) fn digest(
+        self,
+        kind: &[&str; 2],
+        scope: &[Arc<str>],
+        tags: &[Arc<str>],
+        sql: &str,
+        values: &[Value],
+    ) -> Digest {
+        let Self(mut hash) = self;
+        // An entry that was filled without a tag does not end with it.
+        hash.update((tags.len() as u64).to_le_bytes());
+        let mut text = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        };
+        kind.iter().for_each(|words| text(words));
+        tags.iter().for_each(|tag| text(tag));
+        let ignore_scope = crate::fault::broken(crate::fault::Fault::KeyIgnoresScope);
+        scope.iter().filter(|_| !ignore_scope).for_each(|name| text(name));
+        hash.update(u64::MAX.to_le_bytes());
+        hash.update((sql.len() as u64).to_le_bytes());
+        hash.update(sql);
+        let ignore_values = crate::fault::broken(crate::fault::Fault::KeyIgnoresValues);
+        for value in values.iter().filter(|_| !ignore_values) {
+            value::digest(value, &mut |bytes| hash.update(bytes));
+        }
+        hash.finalize().into()
+    }
+}
+
 impl Database {
     pub(crate) fn new(
         engine: Arc<Engine>,
@@ -165,16 +229,7 @@ impl Database {
         root: Arc<dyn Root>,
         runtime: Handle,
     ) -> Self {
-        let mut base = Sha256::new();
-        for part in [&*engine.prefix, &format!("{}.{PROTOCOL}", engine.version), identity] {
-            base.update((part.len() as u64).to_le_bytes());
-            base.update(part);
-        }
-        base.update([match Dialect::from(backend) {
-            Dialect::Sqlite => 0,
-            Dialect::Postgres => 1,
-            Dialect::MySql => 2,
-        }]);
+        let base = Base::of_database(&engine, identity, backend);
         let unknown = Understanding::unknown(backend);
         Self {
             engine,
@@ -194,34 +249,8 @@ impl Database {
         }
     }
 
-    /// The digest of one query: its result's kind, tags, scope, text and values.
-    pub(crate) fn digest(
-        &self,
-        kind: &[&str; 2],
-        scope: &[Arc<str>],
-        tags: &[Arc<str>],
-        sql: &str,
-        values: &[Value],
-    ) -> Digest {
-        let mut hash = self.base.clone();
-        // An entry that was filled without a tag does not end with it.
-        hash.update((tags.len() as u64).to_le_bytes());
-        let mut text = |text: &str| {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        };
-        kind.iter().for_each(|words| text(words));
-        tags.iter().for_each(|tag| text(tag));
-        let ignore_scope = crate::fault::broken(crate::fault::Fault::KeyIgnoresScope);
-        scope.iter().filter(|_| !ignore_scope).for_each(|name| text(name));
-        hash.update(u64::MAX.to_le_bytes());
-        hash.update((sql.len() as u64).to_le_bytes());
-        hash.update(sql);
-        let ignore_values = crate::fault::broken(crate::fault::Fault::KeyIgnoresValues);
-        for value in values.iter().filter(|_| !ignore_values) {
-            value::digest(value, &mut |bytes| hash.update(bytes));
-        }
-        hash.finalize().into()
+    pub(crate) fn base(&self) -> Base {
+        self.base.clone()
     }
 
     /// What is known of the schema now.

@@ -52,6 +52,18 @@ impl Plan {
         if fine.len() > MAX_TAGS { Self::build(facts, values, schema, true) } else { fine }
     }
 
+    /// The same for whatever state its tables are in.
+    pub(crate) fn whole(facts: &ReadFacts, values: &[Value], schema: &Schema) -> Self {
+        Self::build(facts, values, schema, true)
+    }
+
+    /// Also depends on whatever the other could show, now or later.
+    pub(crate) fn join(&mut self, other: Self) {
+        let rows = other.rows.into_iter().flat_map(|rows| rows.columns);
+        other.always.into_iter().chain(rows).for_each(|tag| self.add(tag));
+        self.tables.extend(other.tables);
+    }
+
     fn len(&self) -> usize {
         let rows = self.rows.iter().map(|rows| rows.members.len() + rows.columns.len());
         self.always.len() + rows.sum::<usize>()

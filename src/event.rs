@@ -236,6 +236,10 @@ pub enum Reason {
     StoreAway,
     /// It depends on more tags than an entry in a store may have.
     TooManyTags,
+    /// The value is made of a stream of rows, whose end is not seen.
+    Streamed,
+    /// A query that the value is made of failed.
+    Failed,
     /// The schema was changed by another process, and has to be read again.
     SchemaMoved,
     /// The result is larger than the store accepts, in bytes.
@@ -273,6 +277,8 @@ impl fmt::Display for Reason {
                 write!(f, "{name}() is not known to give the same result each time")
             }
             Self::UnknownTable(name) => write!(f, "table {name} is not in the catalog"),
+            Self::Streamed => f.write_str("it is made of a stream of rows"),
+            Self::Failed => f.write_str("a query that it is made of failed"),
             Self::NoCatalog => f.write_str("the catalog is not known"),
             Self::VirtualTable(name) => {
                 write!(f, "{name} is a virtual or foreign table, whose data is elsewhere")

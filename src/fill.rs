@@ -23,12 +23,14 @@ use crate::database::{Database, Understanding};
 use crate::depend::Plan;
 use crate::event::Reason;
 use crate::fault::{Fault, broken};
+use crate::memory::Entry;
 use crate::shared::Remote;
 use crate::sql::facts::ReadFacts;
 use crate::tag::{Tag, TagId};
 use crate::versions::{Mark, Stamps};
 
 /// What the statements so far rest on.
+#[derive(Debug, Clone)]
 pub(crate) struct Fill {
     marks: Vec<Mark>,
     ids: Vec<TagId>,
@@ -94,10 +96,75 @@ impl Fill {
         }
         let mut plan = Plan::new(facts, values, &understanding.schema);
         plan.schema = database.version_of(understanding);
-        let engine = &database.engine;
+        self.plan(&database.engine, &plan);
+        Ok(plan)
+    }
+
+    /// The same for what a plan says.
+    pub(crate) fn plan(&mut self, engine: &Engine, plan: &Plan) {
         self.marks.extend(plan.tables.iter().map(|table| engine.versions.mark(table)));
         self.depend(engine, &plan.always);
-        Ok(plan)
+    }
+
+    /// What an entry of the store rests on: tags, of which `remote` has the versions, since `mark`.
+    pub(crate) fn of_entry(
+        entry: &Entry,
+        mark: Option<Mark>,
+        ids: Vec<TagId>,
+        remote: Remote,
+    ) -> Self {
+        Self {
+            marks: mark.into_iter().collect(),
+            ids,
+            stamps: entry.stamps.clone(),
+            names: None,
+            remote: Some(remote),
+            raw_state: None,
+            order: entry.order,
+            filled_ms: entry.filled_ms,
+        }
+    }
+
+    /// Also rests on what another result rests on, and is as old as the older of the two.
+    ///
+    /// # Errors
+    ///
+    /// Why they make no result together.
+    pub(crate) fn merge(&mut self, other: Self) -> Result<(), Reason> {
+        self.marks.extend(other.marks);
+        self.ids.extend(other.ids);
+        self.stamps.merge(&other.stamps);
+        if let (Some(names), Some(others)) = (&mut self.names, other.names) {
+            let new = |tag: &Tag| !names.contains(tag);
+            let others: Vec<_> = others.into_iter().filter(new).collect();
+            names.extend(others);
+        }
+        self.filled_ms = self.filled_ms.min(other.filled_ms);
+        if let Some(state) = other.raw_state
+            && *self.raw_state.get_or_insert(state) != state
+        {
+            return Err(Reason::RawTransaction);
+        }
+        match (&mut self.remote, other.remote) {
+            (Some(remote), Some(other)) => remote.merge(other),
+            // It would not be known in the store when this part ends.
+            (Some(_), None) => Err(Reason::StoreAway),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Each tag once.
+    pub(crate) fn dedup(&mut self) {
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        self.stamps.dedup();
+    }
+
+    /// The same for an entry in memory, where no store is shared: its versions were taken before
+    /// it was filled, so nothing that ends it can have come before them.
+    pub(crate) fn join(&mut self, entry: &Entry) {
+        self.stamps.merge(&entry.stamps);
+        self.filled_ms = self.filled_ms.min(entry.filled_ms);
     }
 
     /// Step 3, for one statement's rows.
@@ -128,9 +195,14 @@ impl Fill {
     /// # Errors
     ///
     /// The reason why it may not.
-    pub(crate) fn finish(self, database: &Database) -> Result<(Stamps, Vec<Tag>), Reason> {
-        database.engine.versions.check(&self.marks, &self.ids)?;
-        if self.raw_state.is_some_and(|before| database.raw_state() != Ok(before)) {
+    pub(crate) fn finish(
+        self,
+        engine: &Engine,
+        database: Option<&Arc<Database>>,
+    ) -> Result<(Stamps, Vec<Tag>), Reason> {
+        engine.versions.check(&self.marks, &self.ids)?;
+        let now = || database.map(|database| database.raw_state());
+        if self.raw_state.is_some_and(|before| now() != Some(Ok(before))) {
             return Err(Reason::RawTransaction);
         }
         Ok((self.stamps.shrink(), self.names.unwrap_or_default()))

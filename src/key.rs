@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 /// The version of what processes that share a store must agree on: how tags are named, which of
 /// them a write bumps and a read depends on, and how entries are laid out. Part of every key, so
 /// that those of another version are as if they were not there.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// Names one entry: `{prefix}:v{version}:{family}:{table}:{digest}`.
 ///
@@ -38,6 +40,8 @@ pub enum Family {
     Page,
     /// What a loader found for other models.
     Related,
+    /// What code of the user's computed. In the place of a table stands the value's name.
+    Value,
 }
 
 impl Key {
@@ -74,7 +78,7 @@ impl Key {
         self.family
     }
 
-    /// The table of the entity that was selected.
+    /// The table of the entity that was selected; of a computed value, its name.
     ///
     /// ```
     /// # use sea_orm_cache::Key;
@@ -87,15 +91,25 @@ impl Key {
     }
 }
 
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Family {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Model, Self::List, Self::Count, Self::Page, Self::Related, Self::Value];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Self::Model => "model",
             Self::List => "list",
             Self::Count => "count",
             Self::Page => "page",
             Self::Related => "related",
-        })
+            Self::Value => "value",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -109,4 +123,28 @@ impl fmt::Display for Key {
         }
         f.write_str(std::str::from_utf8(&hex).unwrap_or_default())
     }
+}
+
+/// Longer names stand in keys by their beginning and their hash.
+const MAX_SEGMENT: usize = 120;
+
+/// A name of the user's as one segment of a key: letters, digits and a few signs as they are, all
+/// else as `%` and two digits for each byte.
+pub(crate) fn segment(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    if out.len() > MAX_SEGMENT {
+        let hash = Sha256::digest(name);
+        out.truncate(MAX_SEGMENT / 2);
+        out.push('~');
+        hash.iter().take(16).for_each(|byte| out.push_str(&format!("{byte:02x}")));
+    }
+    out
 }

@@ -38,6 +38,8 @@ mod interleavings;
 mod key;
 mod log;
 mod memory;
+mod recorder;
+mod remember;
 mod replica;
 mod schema;
 mod schema_change;
@@ -69,6 +71,7 @@ pub use error::Error;
 pub use event::{Cause, Event, Observer, Reason};
 pub use explain::Explanation;
 pub use key::{Family, Key};
+pub use remember::{Dependencies, Dependency, Valued};
 pub use select::{
     CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
     ItemsAndPages, LoaderOf, Models, PageStream, Pages, RawOf, Reader, Selection, Shaped,

@@ -11,6 +11,8 @@ use sea_orm::{
 
 use crate::call::{OwnedCall, Want};
 use crate::connection::CachedConnection;
+use crate::event::Reason;
+use crate::select::internal::Place;
 use crate::transaction::CachedTransaction;
 
 type StreamFuture<'a, S> =
@@ -59,6 +61,9 @@ macro_rules! stream_trait {
             ) -> StreamFuture<'a, $inner::Stream<'a>> {
                 Box::pin(async move {
                     if self.database().is_read(&statement.sql) {
+                        if let Some(recorder) = Place::recorder(self) {
+                            recorder.refuse(Reason::Streamed);
+                        }
                         let stream = self.inner().stream_raw(statement).await?;
                         return Ok(CachedStream(Source::Database(stream)));
                     }

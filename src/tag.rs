@@ -4,6 +4,8 @@ use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
 
+use crate::key::Family;
+
 /// Something an entry depends on. A write *bumps* tags; an entry is valid while none of its tags
 /// was bumped since it was filled.
 ///
@@ -35,6 +37,8 @@ pub enum Tag {
     Column(Arc<str>, Arc<str>, Option<Part>),
     /// A name that the user gave with [`tag`](crate::Cached::tag).
     User(Arc<str>),
+    /// `list:book`: every entry of a family and a table depends on this.
+    Family(Family, Arc<str>),
 }
 
 /// A slice of a table: its rows with one value in one key column.
@@ -187,6 +191,11 @@ impl Tag {
                 name.part(b"@");
                 name.part(user.as_bytes());
             }
+            Self::Family(family, table) => {
+                name.part(b"f");
+                name.part(family.name().as_bytes());
+                name.part(table.as_bytes());
+            }
         }
         name.finish()
     }
@@ -238,6 +247,7 @@ impl fmt::Display for Tag {
             Self::Gone(t, p) => write!(f, "{t}-").and_then(|()| part(f, "", p)),
             Self::Column(t, m, p) => write!(f, "{t}#{m}").and_then(|()| part(f, "¦", p)),
             Self::User(name) => write!(f, "@{name}"),
+            Self::Family(family, table) => write!(f, "{family}:{table}"),
         }
     }
 }

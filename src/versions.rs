@@ -276,6 +276,22 @@ impl Stamps {
         self.words.push(word);
     }
 
+    /// Also of what another entry was made with.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        // Only one of two different ones can still hold, and it is the later one.
+        self.all = self.all.min(other.all);
+        self.ways.extend_from_slice(&other.ways);
+        self.words.extend_from_slice(&other.words);
+    }
+
+    /// Each of them once.
+    pub(crate) fn dedup(&mut self) {
+        let mut all: Vec<_> = self.ways.drain(..).zip(self.words.drain(..)).collect();
+        all.sort_unstable();
+        all.dedup();
+        (self.ways, self.words) = all.into_iter().unzip();
+    }
+
     /// The same in as little memory as it takes.
     pub(crate) fn shrink(mut self) -> Self {
         self.ways.shrink_to_fit();

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::internal::Source;
+use super::internal::Place;
 use super::options::Mode;
 use super::read::ReadThrough;
 use crate::codec::Results;
 use crate::flight::{Leader, Role, landed};
 use crate::key::Digest;
+use crate::memory::Entry;
 
 /// How often a task waits for another's load before it asks the database itself.
 pub(super) const JOINS: usize = 3;
@@ -22,7 +23,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The same for a load of this very task, as in `join!`, but perhaps further up, unpolled.
 const LONGEST_WAIT_FOR_SELF: Duration = Duration::from_millis(20);
 
-impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
+impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     /// Waits for another task that loads the same, at most `patience` times.
     ///
     /// # Errors
@@ -33,12 +34,14 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         &self,
         digest: &Digest,
         patience: usize,
-    ) -> Result<Option<Leader<'r>>, Arc<R::Value>> {
+    ) -> Result<Option<Leader<'r>>, (Arc<Entry>, Arc<R::Value>)> {
         if self.options.mode != Mode::Cached {
             return Ok(None);
         }
         // One that holds a connection must not wait for one that may be waiting for it.
-        let patience = if D::MAY_LOAD { patience } else { 0 };
+        // Nor does what was loaded for another say which versions it rests on in a store.
+        let recorded = self.db.recorder().is_some() && self.engine().shared.is_some();
+        let patience = if D::MAY_LOAD && !recorded { patience } else { 0 };
         let mut joins = 0;
         loop {
             match self.engine().flights.board(digest) {
@@ -52,25 +55,25 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                     let Some(entry) = landed else { return Ok(None) };
                     // What a refresh stored in the meantime is younger.
                     if self.engine().shared.is_none()
-                        && let Some((_, value)) = self.lookup(digest)
+                        && let Some(found) = self.lookup(digest)
                     {
-                        return Err(value);
+                        return Err(found);
                     }
                     // Its load may have begun before a write that we must see.
                     if entry.kind == self.kind()
                         && let Ok(value) = entry.value.clone().downcast()
-                        && let Some(value) = self.still(entry, value).await
+                        && let Some(found) = self.still(entry, value).await
                     {
-                        return Err(value);
+                        return Err(found);
                     }
                 }
                 Role::Join(..) => return Ok(None),
                 Role::Lead(leader) => {
                     // Somebody may have landed between our lookup and now.
                     if self.engine().shared.is_none()
-                        && let Some((_, value)) = self.lookup(digest)
+                        && let Some(found) = self.lookup(digest)
                     {
-                        return Err(value);
+                        return Err(found);
                     }
                     return Ok(Some(leader));
                 }

@@ -162,7 +162,7 @@ async fn fetch<D: CacheSource, E: StorableEntity>(
         if let Some(plan) = &plan {
             read.saw(plan, row.as_slice());
         }
-        kept.push(async move { (key, read.keep(Ok(model)).await) });
+        kept.push(async move { (key, read.keep(Ok::<_, DbErr>(model)).await) });
     }
     for (key, model) in join_all(kept).await {
         found.insert(key, (*model?).clone());

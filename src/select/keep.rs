@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::DbErr;
-
-use super::internal::Source;
+use super::internal::Place;
 use super::options::Mode;
 use super::read::{Filling, Progress, ReadThrough, as_ms};
 use crate::codec::{Results, open, seal};
@@ -15,17 +13,19 @@ use crate::stats::count;
 use crate::store::FillId;
 use crate::sync::lock;
 
-impl<D: Source, R: Results> ReadThrough<'_, D, R> {
+impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     /// The result: an entry's, or this answer, which is stored if that is safe.
-    pub(crate) async fn keep(
-        &self,
-        answer: Result<R::Value, DbErr>,
-    ) -> Result<Arc<R::Value>, DbErr> {
+    ///
+    /// # Errors
+    ///
+    /// The answer's.
+    pub(crate) async fn keep<E>(&self, answer: Result<R::Value, E>) -> Result<Arc<R::Value>, E> {
         let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing);
         match progress {
             Progress::Found(value) => Ok(value),
             Progress::Waiting | Progress::Bypassing => answer.map(Arc::new),
             Progress::Filling(mut filling) => {
+                self.record_fill(&filling, answer.is_err());
                 let value = Arc::new(answer?);
                 let (leader, counters) = (filling.leader.take(), filling.counters.clone());
                 let key = filling.key.clone();
@@ -130,7 +130,7 @@ impl<D: Source, R: Results> ReadThrough<'_, D, R> {
         let value = if through { self.through_codec(&value)? } else { value };
         let heap_bytes = R::heap_bytes(&value);
         let (order, filled_ms) = (filling.fill.order, filling.fill.filled_ms);
-        let (stamps, tags) = filling.fill.finish(self.db.database())?;
+        let (stamps, tags) = filling.fill.finish(engine, self.db.of_database())?;
         if self.is_private() {
             // It wrote while the query ran.
             return Err(Reason::InTransaction);

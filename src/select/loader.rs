@@ -230,7 +230,7 @@ where
     ) -> Seekers<'r, D, K> {
         let words = format!("{name} {}", type_name::<EntityOf<M>>());
         let (table, of) = (Some(table_of::<R>()), Some(TypeId::of::<EntityOf<M>>()));
-        let form = Form { family: Family::Related, table, of, words };
+        let form = Form { family: Family::Related, table, of, words, name: None };
         ReadThrough::new(db, form, &self.options, Some(decide))
     }
 

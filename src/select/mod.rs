@@ -12,6 +12,7 @@ mod paginate;
 mod raw;
 mod read;
 mod reader;
+mod record;
 mod selection;
 mod source;
 mod through;
@@ -30,9 +31,10 @@ pub use reader::Reader;
 pub use selection::{Selection, Shaped};
 pub use source::CacheSource;
 
-use options::{Decide, Mode, Options};
-use read::{Form, ReadThrough};
-use source::internal;
+use options::Decide;
+pub(crate) use options::{Mode, Options};
+pub(crate) use read::{Form, ReadThrough};
+pub(crate) use source::internal;
 
 /// Adds [`cached`](Self::cached) to SeaORM's selects.
 ///
@@ -241,7 +243,7 @@ impl<Q: Cacheable> Cached<Q> {
 }
 
 /// The caller's own copy.
-fn owned<T: Clone>(shared: Arc<T>) -> T {
+pub(crate) fn owned<T: Clone>(shared: Arc<T>) -> T {
     Arc::try_unwrap(shared).unwrap_or_else(|shared| (*shared).clone())
 }
 

@@ -17,11 +17,12 @@ use sea_orm::{
 };
 
 use super::board::JOINS;
-use super::internal::Source;
+use super::internal::{Place, Source};
 use super::options::{Decide, Mode, Options};
 use crate::cache::Engine;
 use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::codec::Results;
+use crate::database::Base;
 use crate::depend::Plan;
 use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
@@ -33,6 +34,7 @@ use crate::shared::Held;
 use crate::sql::facts::{Analysis, ReadFacts};
 use crate::stats::{Counters, count};
 use crate::sync::{Mutex, lock};
+use crate::tag::Tag;
 
 /// One cached read; see the module.
 pub(crate) struct ReadThrough<'r, D, R: Results> {
@@ -49,6 +51,8 @@ pub(crate) struct Form {
     pub(crate) family: Family,
     /// The entity's table, where one is known.
     pub(crate) table: Option<&'static str>,
+    /// The name of a value that no statement says.
+    pub(crate) name: Option<Arc<str>>,
     /// The entity whose models are asked about, if it is another than the result's.
     pub(crate) of: Option<TypeId>,
     /// What else makes the result: two reads of the same type with the same SQL and the same
@@ -80,7 +84,7 @@ pub(super) struct Filling<'r> {
     pub(super) refusal: Option<Reason>,
 }
 
-impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
+impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     pub(crate) fn new(
         db: &'r D,
         form: Form,
@@ -97,7 +101,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         self.enter(&statement.sql, values, true, JOINS).await;
         self.found()
     }
+}
 
+impl<D: Source, R: Results> ReadThrough<'_, D, R> {
     /// For a read whose statement is not sent by itself: looks for an entry, and otherwise does
     /// step 1 for the statement that would be sent. Waits for nobody, so that one task may hold
     /// many of these. `None` in the place of a plan: the result must not be stored.
@@ -118,7 +124,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             }
         }
     }
+}
 
+impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     /// Step 3: the rows that the statement would have given.
     pub(crate) fn saw(&self, plan: &Plan, rows: &[QueryResult]) {
         if let Progress::Filling(filling) = &mut *lock(&self.progress)
@@ -128,7 +136,18 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         }
     }
 
-    fn found(&self) -> Option<Arc<R::Value>> {
+    /// The same for a value that no statement says.
+    pub(crate) async fn seek_named(
+        &self,
+        name: &str,
+        arguments: &[Value],
+    ) -> Option<Arc<R::Value>> {
+        self.enter(name, arguments, true, JOINS).await;
+        self.found()
+    }
+
+    /// The entry's value, once it was found.
+    pub(crate) fn found(&self) -> Option<Arc<R::Value>> {
         match &*lock(&self.progress) {
             Progress::Found(value) => Some(value.clone()),
             _ => None,
@@ -140,7 +159,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     }
 
     pub(super) fn engine(&self) -> &'r Engine {
-        &self.db.database().engine
+        self.db.engine()
     }
 
     async fn enter(&self, sql: &str, values: &[Value], keyed: bool, patience: usize) {
@@ -160,14 +179,21 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             let tags = &self.options.tags;
             let own = self.own_words();
             let kind = [type_name::<R>(), own.as_deref().unwrap_or(&self.form.words)];
-            let digest = self.db.database().digest(&kind, scope, tags, sql, values);
+            let base = match self.db.of_database() {
+                Some(database) => database.base(),
+                None => Base::of_engine(self.engine()),
+            };
+            let digest = base.digest(&kind, scope, tags, sql, values);
             let found = match &self.engine().shared {
                 _ if self.options.mode != Mode::Cached => None,
                 None => self.lookup(&digest),
+                // What memory has does not say which versions it was put with in the store.
+                Some(_) if self.db.recorder().is_some() => None,
                 Some(shared) => Box::pin(self.find(shared, &digest)).await,
             };
             match found {
                 Some((entry, value)) => {
+                    self.record_hit(&entry);
                     count(&entry.counters.hits);
                     self.engine().tell(|| Event::Hit { key: &entry.key });
                     Progress::Found(value)
@@ -194,7 +220,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         {
             return Some(Reason::StoreAway);
         }
-        self.db.database().raw_state().err()
+        self.db.of_database()?.raw_state().err()
     }
 
     pub(super) fn is_private(&self) -> bool {
@@ -236,19 +262,26 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         keyed: bool,
         patience: usize,
     ) -> Progress<'r, R::Value> {
-        let (database, engine) = (self.db.database(), self.engine());
-        let understanding = database.fresh_if(D::MAY_LOAD).await;
-        let analysis = understanding.analyze(sql);
-        if !keyed && let Some(reason) = self.uncacheable(&analysis) {
-            self.tell_bypass(sql, &reason);
-            return Progress::Bypassing;
-        }
-        let counters = engine.stats.of(self.form.table.unwrap_or_else(|| first_table(&analysis)));
+        let engine = self.engine();
+        let counters = match (self.db.of_database(), &self.form) {
+            // There may be any number of names.
+            (_, Form { name: Some(_), .. }) | (None, _) => engine.stats.of("value"),
+            (_, Form { table: Some(table), .. }) if keyed => engine.stats.of(table),
+            (Some(database), Form { table, .. }) => {
+                let understanding = database.fresh_if(D::MAY_LOAD).await;
+                let analysis = understanding.analyze(sql);
+                if !keyed && let Some(reason) = self.uncacheable(&analysis) {
+                    self.tell_bypass(sql, &reason);
+                    return Progress::Bypassing;
+                }
+                engine.stats.of(table.unwrap_or_else(|| first_table(&analysis)))
+            }
+        };
         let key = Key {
             prefix: engine.prefix.clone(),
             version: engine.version,
             family: self.form.family,
-            table: counters.table.clone(),
+            table: self.form.name.clone().unwrap_or_else(|| counters.table.clone()),
             digest,
         };
         let mut remote = None;
@@ -264,15 +297,25 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         }
         let leader = match self.board(&digest, patience).await {
             Ok(leader) => leader,
-            Err(found) => return Progress::Found(found),
+            Err((entry, value)) => {
+                self.record_hit(&entry);
+                return Progress::Found(value);
+            }
         };
         let mut fill = Fill::begin(engine);
         fill.remote = remote;
-        fill.depend(engine, &user_tags(&self.options.tags));
+        fill.depend(engine, &self.own_tags(&key));
         let (statements, refusal) = (0, None);
         Progress::Filling(
             Filling { fill, key, counters, leader, held: None, keyed, statements, refusal }.into(),
         )
+    }
+
+    /// What any result under this key depends on.
+    pub(super) fn own_tags(&self, key: &Key) -> Vec<Tag> {
+        let mut tags = user_tags(&self.options.tags);
+        tags.push(Tag::Family(key.family, key.table.clone()));
+        tags
     }
 
     pub(super) fn missed(&self, key: &Key, counters: &Counters) {
@@ -287,7 +330,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             _ => Reason::NotARead,
         };
         if let Reason::UnknownTable(_) = reason {
-            self.db.database().doubt_catalog();
+            if let Some(database) = self.db.of_database() {
+                database.doubt_catalog();
+            }
         }
         Some(reason)
     }
@@ -298,7 +343,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         let hidden = facts.row_security.clone().filter(|_| !scoped);
         facts.uncacheable.clone().or(hidden.map(Reason::RowSecurity))
     }
+}
 
+impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     /// One of SeaORM's queries on its way.
     async fn ask<S: StatementBuilder>(
         &self,
@@ -348,7 +395,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     }
 
     /// Step 1 for a statement; `None` if its result must not be stored.
-    async fn before(&self, sql: &str, values: &[Value]) -> Option<Plan> {
+    pub(super) async fn before(&self, sql: &str, values: &[Value]) -> Option<Plan> {
         let filling = matches!(&*lock(&self.progress), Progress::Filling(f) if f.refusal.is_none());
         if !filling {
             return None;
@@ -375,6 +422,24 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
 }
 
 impl Filling<'_> {
+    /// For a statement whose result nobody keeps.
+    pub(super) fn unnamed(engine: &Engine, fill: Fill) -> Self {
+        let key = Key::new("", 0, Family::default(), "", Digest::default());
+        let counters = engine.stats.of("sql");
+        // Not the first of them: that is counted as a miss.
+        let statements = 2;
+        Self {
+            fill,
+            key,
+            counters,
+            leader: None,
+            held: None,
+            keyed: true,
+            statements,
+            refusal: None,
+        }
+    }
+
     /// The first reason is the one that is told.
     pub(super) fn refuse(&mut self, reason: Reason) {
         self.refusal.get_or_insert(reason);

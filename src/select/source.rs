@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, TransactionSession, TransactionTrait};
 
+use crate::cache::Engine;
 use crate::connection::CachedConnection;
 use crate::database::Database;
+use crate::recorder::Recorder;
 use crate::replica::Replica;
 use crate::schema::Name;
 use crate::transaction::CachedTransaction;
@@ -21,9 +23,8 @@ impl<S: internal::Source> CacheSource for S {}
 pub(crate) mod internal {
     use super::*;
 
-    pub trait Source: ConnectionTrait {
-        #[doc(hidden)]
-        type Conn: ConnectionTrait;
+    /// Where a result is cached for.
+    pub trait Place {
         /// It holds no connection while it waits for another.
         #[doc(hidden)]
         const MAY_LOAD: bool;
@@ -32,14 +33,56 @@ pub(crate) mod internal {
         fn in_transaction(&self) -> bool;
         #[doc(hidden)]
         #[allow(private_interfaces)]
+        fn engine(&self) -> &Arc<Engine>;
+        /// The database, if the result is of one.
+        #[doc(hidden)]
+        #[allow(private_interfaces)]
+        fn of_database(&self) -> Option<&Arc<Database>>;
+        #[doc(hidden)]
+        fn scope_names(&self) -> &[Arc<str>];
+        /// Who wants to know what is read.
+        #[doc(hidden)]
+        #[allow(private_interfaces)]
+        fn recorder(&self) -> Option<&Arc<Recorder>>;
+    }
+
+    /// Where it is read from, too.
+    pub trait Source: Place + ConnectionTrait {
+        #[doc(hidden)]
+        type Conn: ConnectionTrait;
+        #[doc(hidden)]
+        #[allow(private_interfaces)]
         fn database(&self) -> &Arc<Database>;
         #[doc(hidden)]
         fn conn(&self) -> &Self::Conn;
         /// The connection for a miss that reads these tables.
         #[doc(hidden)]
         fn nearest(&self, tables: &[Name]) -> &Self::Conn;
-        #[doc(hidden)]
-        fn scope_names(&self) -> &[Arc<str>];
+    }
+
+    #[allow(private_interfaces)]
+    impl<C> Place for CachedConnection<C> {
+        const MAY_LOAD: bool = true;
+
+        fn in_transaction(&self) -> bool {
+            false
+        }
+
+        fn engine(&self) -> &Arc<Engine> {
+            &self.database().engine
+        }
+
+        fn of_database(&self) -> Option<&Arc<Database>> {
+            Some(self.database())
+        }
+
+        fn scope_names(&self) -> &[Arc<str>] {
+            self.scope()
+        }
+
+        fn recorder(&self) -> Option<&Arc<Recorder>> {
+            self.recorder()
+        }
     }
 
     #[allow(private_interfaces)]
@@ -49,11 +92,6 @@ pub(crate) mod internal {
         C::Transaction: Sync + 'static,
     {
         type Conn = C;
-        const MAY_LOAD: bool = true;
-
-        fn in_transaction(&self) -> bool {
-            false
-        }
 
         fn database(&self) -> &Arc<Database> {
             self.database()
@@ -72,9 +110,34 @@ pub(crate) mod internal {
             };
             self.replica().filter(seen).map_or(self.inner(), |replica| &replica.conn)
         }
+    }
+
+    #[allow(private_interfaces)]
+    impl<T> Place for CachedTransaction<T>
+    where
+        T: ConnectionTrait + TransactionSession + Send + Sync + 'static,
+    {
+        const MAY_LOAD: bool = false;
+
+        fn in_transaction(&self) -> bool {
+            !self.is_clean()
+        }
+
+        fn engine(&self) -> &Arc<Engine> {
+            &self.database().engine
+        }
+
+        fn of_database(&self) -> Option<&Arc<Database>> {
+            Some(self.database())
+        }
 
         fn scope_names(&self) -> &[Arc<str>] {
             self.scope()
+        }
+
+        /// A connection that records has none.
+        fn recorder(&self) -> Option<&Arc<Recorder>> {
+            None
         }
     }
 
@@ -84,11 +147,6 @@ pub(crate) mod internal {
         T: ConnectionTrait + TransactionSession + Send + Sync + 'static,
     {
         type Conn = T;
-        const MAY_LOAD: bool = false;
-
-        fn in_transaction(&self) -> bool {
-            !self.is_clean()
-        }
 
         fn database(&self) -> &Arc<Database> {
             self.database()
@@ -100,10 +158,6 @@ pub(crate) mod internal {
 
         fn nearest(&self, _: &[Name]) -> &T {
             self.inner()
-        }
-
-        fn scope_names(&self) -> &[Arc<str>] {
-            self.scope()
         }
     }
 }

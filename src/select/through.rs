@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::internal::Source;
+use super::internal::Place;
 use super::options::Mode;
 use super::read::{Progress, ReadThrough};
 use crate::codec::{Results, open};
 use crate::depend::Plan;
 use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
-use crate::fill::{Fill, user_tags};
+use crate::fill::Fill;
 use crate::flight::Leader;
 use crate::key::{Digest, Key};
 use crate::memory::{ENTRY_OVERHEAD, Entry};
@@ -27,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// An entry of the store, in memory.
 pub(super) struct Fetched<V> {
-    entry: Arc<Entry>,
+    pub(super) entry: Arc<Entry>,
     value: Arc<V>,
     /// It was invalidated here while it was on its way: it is only for one who asked before that.
     late: bool,
@@ -43,7 +43,7 @@ impl<V> Fetched<V> {
     }
 }
 
-impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
+impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     /// What has no bytes is only this process's: its key says so.
     pub(super) fn own_words(&self) -> Option<String> {
         let shared = self.engine().shared.as_ref().filter(|_| !R::HAS_BYTES)?;
@@ -99,14 +99,14 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
         &self,
         entry: Arc<Entry>,
         value: Arc<R::Value>,
-    ) -> Option<Arc<R::Value>> {
+    ) -> Option<(Arc<Entry>, Arc<R::Value>)> {
         match &self.engine().shared {
             Some(shared) if shared.coherence == Coherence::Strong => {
-                Box::pin(self.confirm(shared, entry, value)).await.map(|(_, value)| value)
+                Box::pin(self.confirm(shared, entry, value)).await
             }
             // In this order: what is proven later may be newer than the versions.
             Some(shared) if !self.is_proven(shared) => None,
-            _ => self.engine().versions.hold(&entry.stamps).then_some(value),
+            _ => self.engine().versions.hold(&entry.stamps).then_some((entry, value)),
         }
     }
 
@@ -190,7 +190,9 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     /// The store's part of a fill.
     pub(super) fn remote(&self, replace: bool) -> Remote {
         let engine = self.engine();
-        Remote::new(engine.keep_ms(self.options.ttl(engine).max(engine.default_ttl)), replace)
+        let keep_ms = engine.keep_ms(self.options.ttl(engine).max(engine.default_ttl));
+        let recorded = self.db.recorder().map_or(0, |recorder| recorder.keep_ms);
+        Remote::new(keep_ms.max(recorded), replace)
     }
 
     /// Step 1 in the store; before the first statement, unless its entry is there: `true`, and it
@@ -208,10 +210,10 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                 self.refuse(Reason::StoreAway);
                 break;
             };
-            let database = self.db.database();
+            let engine = self.db.engine();
             let entry = look.then_some(&key);
-            let held = lease.then(|| Held::new(database, &key));
-            let marked = remote.mark(shared, database, plan, entry, held.as_ref()).await;
+            let held = lease.then(|| Held::new(engine, &key));
+            let marked = remote.mark(shared, engine, plan, entry, held.as_ref()).await;
             // Without an answer it may have been given to us.
             let others =
                 matches!(marked, Ok(Looked::Found(_) | Looked::Marked(Turn::Theirs | Turn::Free)));
@@ -219,7 +221,12 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             let turn = match marked {
                 Ok(Looked::Marked(turn)) => turn,
                 Ok(Looked::Found(found)) => {
-                    if let Some(fetched) = self.promote(promotion, found, &key, &counters) {
+                    let ids = self.db.recorder().map(|_| found.ids.clone());
+                    let mark = promotion.mark.clone();
+                    let fetched = self.promote(promotion, found, &key, &counters);
+                    if let Some(fetched) = fetched
+                        && self.record_found(shared, &key, &fetched, mark, ids).await
+                    {
                         count(&shared.counts.fetched);
                         self.fetched(fetched, &key, &counters);
                         return true;
@@ -227,7 +234,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                     // It is there, but of no use to us.
                     look = false;
                     remote = self.remote(true);
-                    remote.new = self.known(plan);
+                    remote.new = self.known(plan, &key);
                     continue;
                 }
                 Err(failure) => {
@@ -244,7 +251,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
             pause = (pause * 2).min(LONGEST_PAUSE);
             // If they have given up it may be our turn. The versions are taken anew with it.
             remote = self.remote(!look);
-            remote.new = self.known(plan);
+            remote.new = self.known(plan, &key);
         }
         if first {
             self.missed(&key, &counters);
@@ -253,9 +260,8 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     }
 
     /// The tags that are known before the first statement.
-    fn known(&self, plan: &Plan) -> Vec<TagId> {
-        let user = user_tags(&self.options.tags);
-        plan.always.iter().chain(&user).map(Tag::id).collect()
+    fn known(&self, plan: &Plan, key: &Key) -> Vec<TagId> {
+        plan.always.iter().chain(&self.own_tags(key)).map(Tag::id).collect()
     }
 
     fn take_remote(&self) -> Option<Marking> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::Shared;
 use crate::cache::Engine;
-use crate::database::Database;
 use crate::depend::Plan;
 use crate::event::Reason;
 use crate::fault::{Fault, broken};
@@ -18,7 +17,7 @@ use crate::tag::{Tag, TagId};
 pub(crate) const LEASE_MS: u64 = 2_000;
 
 /// Versions in the store, from before the first statement.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Remote {
     epoch: Option<Epoch>,
     ids: Vec<TagId>,
@@ -52,7 +51,7 @@ impl Remote {
     pub(crate) async fn mark(
         &mut self,
         shared: &Shared,
-        database: &Database,
+        engine: &Engine,
         plan: &Plan,
         entry: Option<&Key>,
         lease: Option<&Held>,
@@ -80,7 +79,7 @@ impl Remote {
         for (position, (id, version)) in ids.iter().zip(marked.versions).enumerate() {
             let current = *id != schema || version == plan.schema;
             let Some(version) = version.filter(|_| current) else {
-                database.engine.schema_moved();
+                engine.schema_moved();
                 return Err(Failure::Reason(Reason::SchemaMoved));
             };
             if position < known {
@@ -94,6 +93,64 @@ impl Remote {
             self.token = token;
         }
         Ok(Looked::Marked(marked.turn))
+    }
+
+    /// The versions of all these tags now.
+    ///
+    /// # Errors
+    ///
+    /// The store's, or that somebody blocks one of them.
+    pub(crate) async fn mark_all(
+        &mut self,
+        shared: &Shared,
+        ids: Vec<TagId>,
+    ) -> Result<(), Failure> {
+        let (create, keep_ms) = (unique(), self.keep_ms);
+        let mark = Mark { entry: None, ids: &ids, create, keep_ms, lease: None };
+        let marked = shared.store.mark(mark).await.map_err(Failure::Store)?;
+        let versions = marked.versions.into_iter().collect::<Option<Vec<_>>>();
+        self.versions = versions.ok_or(Failure::Reason(Reason::SchemaMoved))?;
+        (self.ids, self.epoch) = (ids, Some(marked.epoch));
+        Ok(())
+    }
+
+    /// Also rests on what another result rests on.
+    ///
+    /// # Errors
+    ///
+    /// They do not belong to the same state of the store.
+    pub(crate) fn merge(&mut self, mut other: Self) -> Result<(), Reason> {
+        if self.epoch.is_some() && other.epoch.is_some() && self.epoch != other.epoch {
+            return Err(Reason::Overlap);
+        }
+        self.epoch = self.epoch.or(other.epoch);
+        self.ids.append(&mut other.ids);
+        self.versions.append(&mut other.versions);
+        self.guards.append(&mut other.guards);
+        self.late.append(&mut other.late);
+        Ok(())
+    }
+
+    /// Names each tag once.
+    ///
+    /// # Errors
+    ///
+    /// It has two versions, so one of them is out of date.
+    fn dedup(&mut self) -> Result<(), Reason> {
+        let mut marked: Vec<_> = self.ids.drain(..).zip(self.versions.drain(..)).collect();
+        marked.sort_unstable();
+        marked.dedup();
+        self.guards.sort_unstable();
+        self.guards.dedup();
+        let twice = |marked: &[(TagId, Unique)]| marked.windows(2).any(|two| two[0].0 == two[1].0);
+        if twice(&marked) || twice(&self.guards) {
+            return Err(Reason::Overlap);
+        }
+        (self.ids, self.versions) = marked.into_iter().unzip();
+        self.late.sort_unstable();
+        self.late.dedup();
+        self.late.retain(|id| self.ids.binary_search(id).is_err());
+        Ok(())
     }
 
     /// Steps 3 to 5 at once.
@@ -111,8 +168,7 @@ impl Remote {
     ) -> Result<FillId, Failure> {
         let refused = Failure::Reason(Reason::Overlap);
         let Some(epoch) = self.epoch else { return Err(refused) };
-        self.late.sort_unstable();
-        self.late.dedup();
+        self.dedup().map_err(Failure::Reason)?;
         if self.ids.len() + self.late.len() > MAX_TAGS {
             return Err(Failure::Reason(Reason::TooManyTags));
         }
@@ -151,7 +207,7 @@ pub(crate) enum Looked {
 /// The right to load, from before it is asked for until it is given back: however the load ends,
 /// others need not wait longer.
 pub(crate) struct Held {
-    database: Arc<Database>,
+    engine: Arc<Engine>,
     key: Key,
     token: Unique,
     over: bool,
@@ -159,9 +215,9 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn new(database: &Arc<Database>, key: &Key) -> Self {
-        let (database, key) = (database.clone(), key.clone());
-        Self { database, key, token: unique(), over: false, never: false }
+    pub(crate) fn new(engine: &Arc<Engine>, key: &Key) -> Self {
+        let (engine, key) = (engine.clone(), key.clone());
+        Self { engine, key, token: unique(), over: false, never: false }
     }
 
     /// The store has it back, or never gave it.
@@ -178,7 +234,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let (false, Some(shared)) = (self.over, &self.database.engine.shared) {
+        if let (false, Some(shared)) = (self.over, &self.engine.shared) {
             shared.delivery.release(self.key.clone(), self.token, self.never);
         }
     }

@@ -92,7 +92,7 @@ async fn damaged_entries_are_no_entries() {
 async fn keys_of_other_types_are_no_entries_and_no_versions() {
     let Some((_server, store, mut client)) = stage().await else { return };
     let name = key().to_string();
-    let version = |tag: u8| format!("{{shop:v1}}1:t:{}\0\0\0\0\0\0\0", char::from(tag));
+    let version = |tag: u8| format!("{{shop:v1}}2:t:{}\0\0\0\0\0\0\0", char::from(tag));
     let kinds: [&[&str]; 4] = [
         &["RPUSH", "KEY", "x"],
         &["HSET", "KEY", "x", "y"],

@@ -7,10 +7,10 @@
 //!
 //! The keys of one cache:
 //!
-//! - `{prefix:vN}1:t:` and a tag's number: its version;
-//! - `{prefix:vN}1:l:` and an entry's digest: the right to load it;
+//! - `{prefix:vN}2:t:` and a tag's number: its version;
+//! - `{prefix:vN}2:l:` and an entry's digest: the right to load it;
 //! - `prefix:vN:family:table:digest`: an entry;
-//! - `{prefix:vN}1:bumps`: the channel.
+//! - `{prefix:vN}2:bumps`: the channel.
 //!
 //! In a Cluster the part in braces keeps all versions of a cache in one slot, so bumps are atomic
 //! there, too; entries are spread, and each is confirmed by the versions' slot after it was read.
