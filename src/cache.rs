@@ -21,10 +21,10 @@ use crate::flight::Flights;
 use crate::key::Digest;
 use crate::memory::{Entry, Kind, Memory};
 use crate::replica::LastBumps;
+use crate::rules::Registry;
 use crate::schema::Name;
 use crate::shared::{Shared, Under};
-use crate::stats::{Registry, Stats, count};
-use crate::tag::Tag;
+use crate::stats::{self, Stats, count};
 use crate::versions::Versions;
 
 /// A cache for query results. Cheap to clone; all clones are the same cache.
@@ -57,10 +57,11 @@ pub(crate) struct Engine {
     pub(crate) flights: Flights,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) stats: Registry,
+    pub(crate) stats: stats::Registry,
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
     pub(crate) last_bumps: LastBumps,
+    pub(crate) rules: Registry,
     /// Counts the loads that began.
     loads: AtomicU64,
     /// Changes of some database's schema that are under way.
@@ -102,10 +103,11 @@ impl Engine {
             flights: Flights::default(),
             clock: builder.clock,
             observer: builder.observer,
-            stats: Registry::default(),
+            stats: stats::Registry::default(),
             databases: Mutex::default(),
             declarations: RwLock::default(),
             last_bumps: LastBumps::default(),
+            rules: Registry::default(),
             loads: AtomicU64::new(0),
             schema_changes: AtomicUsize::new(0),
         }
@@ -317,36 +319,6 @@ impl QueryCache {
             self.engine.age_ms(entry) < entry.ttl_ms && self.engine.versions.hold(&entry.stamps)
         };
         self.engine.memory.iter().filter(valid).count()
-    }
-
-    /// Invalidates every entry that a query marked with this name
-    /// ([`tag`](crate::Cached::tag)), whatever the number of entries; in all processes that share
-    /// a store, too, once this returns.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
-    /// sea_orm_cache::QueryCache::builder().build().await?.invalidate_tag("homepage").await;
-    /// # Ok(()) }
-    /// ```
-    pub async fn invalidate_tag(&self, name: &str) {
-        let mut bump = Bump::default();
-        bump.push(Tag::User(name.into()));
-        self.engine.bump_under(&bump, Under::Any, || Cause::Requested);
-        // That it could not be delivered is told by an event.
-        let _ = self.engine.delivered().await;
-    }
-
-    /// Invalidates every entry of this prefix and version; in all processes that share a store,
-    /// too, once this returns.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
-    /// sea_orm_cache::QueryCache::builder().build().await?.invalidate_all().await;
-    /// # Ok(()) }
-    /// ```
-    pub async fn invalidate_all(&self) {
-        self.engine.bump(&Bump::all(), || Cause::Requested);
-        let _ = self.engine.delivered().await;
     }
 
     /// What a query would depend on, or why it would not be cached; for a write, what it would

@@ -43,6 +43,15 @@ impl Image {
         self.0.iter().find(|(name, _)| &**name == column).map(|(_, value)| value)
     }
 
+    /// The same for a name in any case.
+    pub(crate) fn find(&self, column: &str) -> Option<&KeyValue> {
+        self.known().find(|(name, _)| name.eq_ignore_ascii_case(column)).map(|(_, value)| value)
+    }
+
+    pub(crate) fn known(&self) -> impl Iterator<Item = (&Name, &KeyValue)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
     /// Sets or, with `None`, forgets a column's value.
     pub(crate) fn set(&mut self, column: &Name, value: Option<KeyValue>) {
         self.0.retain(|(name, _)| name != column);
@@ -70,6 +79,8 @@ pub(crate) struct Bump {
     pub(crate) tags: Vec<Tag>,
     /// The same tags by number, in the same order: hashing a tag is what costs most of a bump.
     pub(crate) ids: Vec<TagId>,
+    /// What was changed, for rules; only if somebody wants to know.
+    pub(crate) changes: Option<Changes>,
     /// The numbers again, once there are too many to look through.
     index: HashSet<TagId, BuildHasherDefault<Numbers>>,
 }
@@ -99,12 +110,46 @@ const FEW: usize = 32;
 /// write that caused it.
 const MAX_TAGS: usize = 20_000;
 
+/// More changes than this are only told by table.
+const MAX_CHANGES: usize = 1_000;
+
+/// What one or more writes changed.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Changes {
+    pub(crate) list: Vec<Change>,
+    /// And anything else may have changed.
+    pub(crate) more: bool,
+}
+
+impl Changes {
+    fn add(&mut self, other: Self) {
+        self.more |= other.more;
+        self.list.extend(other.list);
+        if self.list.len() > MAX_CHANGES {
+            let tables: HashSet<Name> = self.list.drain(..).map(|change| change.table).collect();
+            let unknown = |table| Change { table, effect: Effect::Unknown };
+            self.list.extend(tables.into_iter().map(unknown));
+        }
+    }
+}
+
 impl Bump {
     /// Everything.
     pub(crate) fn all() -> Self {
         let mut bump = Self::default();
         bump.push(Tag::All);
+        bump.changes = Some(Changes { list: Vec::new(), more: true });
         bump
+    }
+
+    /// Also anything else.
+    pub(crate) fn more(&mut self) {
+        self.merge(Self::all());
+    }
+
+    /// Nothing yet; `told`: somebody wants to know the changes.
+    pub(crate) fn of_writes(told: bool) -> Self {
+        Self { changes: told.then(Changes::default), ..Self::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -132,6 +177,11 @@ impl Bump {
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
+        match (&mut self.changes, other.changes) {
+            (Some(changes), Some(other)) => changes.add(other),
+            (changes @ None, other) => *changes = other,
+            (Some(_), None) => {}
+        }
         other.tables.into_iter().for_each(|table| self.touch(&table));
         let known = other.ids.into_iter().zip(other.tags);
         known.for_each(|(id, tag)| self.push_known(id, tag));
@@ -162,6 +212,9 @@ impl Bump {
     /// Adds the tags of one change (without its cascades and triggers).
     pub(crate) fn add(&mut self, change: &Change, schema: &Schema) {
         let name = &change.table;
+        if let Some(changes) = &mut self.changes {
+            changes.add(Changes { list: vec![change.clone()], more: false });
+        }
         self.touch(name);
         self.push(Tag::Guard(name.clone()));
         match (schema.table(name), &change.effect) {

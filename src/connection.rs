@@ -21,6 +21,7 @@ use crate::execute::autocommit;
 use crate::explain::Explanation;
 use crate::recorder::Recorder;
 use crate::replica::Replica;
+use crate::rules::acknowledged;
 use crate::sql::facts::Analysis;
 use crate::transaction::CachedTransaction;
 
@@ -267,14 +268,15 @@ where
             Call::Text(sql) => Call::Text(sql),
         };
         let (inner, database) = (self.inner.clone(), self.database.clone());
-        RunToEnd::new(&self.database, async move {
-            database.engine.may_write()?;
+        let engine = database.engine.clone();
+        let write = async move {
             let engine = database.engine.clone();
+            engine.may_write()?;
             let answer = autocommit(inner, database, owned, want).await;
             let told = engine.delivered().await;
             answer.and_then(|answer| told.map(|()| answer))
-        })
-        .await
+        };
+        RunToEnd::new(&self.database, acknowledged(engine, write)).await
     }
 
     /// A typed statement can't outlive its caller. In a transaction of its own it need not: if the

@@ -304,6 +304,14 @@ impl Database {
         } else {
             self.engine.bump(&Bump::all(), cause);
         }
+        self.fire(bump, understanding, version);
+    }
+
+    /// Runs the rules for what was committed.
+    fn fire(&self, bump: &Bump, understanding: &Understanding, version: Option<Unique>) {
+        if let Some(changes) = bump.changes.as_ref().filter(|_| self.engine.rules.are_there()) {
+            self.engine.fire(changes, &understanding.schema, Under::Schema(version));
+        }
     }
 
     /// The version, in the store, of the schema that this is. `None`: not known, or there is no
@@ -503,6 +511,7 @@ impl Database {
             for attempt in 1..=ATTEMPTS {
                 if database.root.barrier().await.is_ok() {
                     database.engine.bump(&bump, || Cause::Doubt);
+                    database.fire(&bump, &database.current(), None);
                     database.engine.doubt(&bump.tables, false);
                     return;
                 }

@@ -9,7 +9,7 @@ use crate::change::{Bump, Change, Effect, Image, Row};
 use crate::fault::{Fault, broken};
 use crate::schema::{Column, ColumnDefault, Name, Operation, Schema, Table};
 use crate::sql::facts::{Conflict, Equality, Operand, WriteAction, WriteFacts};
-use crate::tag::{KeyValue, Tag};
+use crate::tag::KeyValue;
 use crate::value::canonical;
 
 /// What is known of the written rows beside the statement's own text and values.
@@ -38,11 +38,12 @@ pub(crate) fn bump_of(
     values: &[Value],
     known: Known<'_>,
     schema: &Schema,
+    told: bool,
 ) -> Bump {
-    let mut bump = Bump::default();
+    let mut bump = Bump::of_writes(told);
     if facts.replaces() && !schema.triggers.is_empty() {
         // Inside triggers, too, whatever is in the way is deleted.
-        bump.push(Tag::All);
+        bump.more();
     }
     let mut open = changes(facts, values, known, schema);
     let mut seen: HashSet<Change> = open.iter().cloned().collect();
@@ -50,7 +51,7 @@ pub(crate) fn bump_of(
         let change = of_whole(change, schema);
         bump.add(&change, schema);
         let Some(next) = consequences(&change, schema).filter(|_| seen.len() < MAX_CHANGES) else {
-            bump.push(Tag::All);
+            bump.more();
             continue;
         };
         for consequence in next {

@@ -115,6 +115,13 @@ pub enum Event<'a> {
         /// Why, and what to do about it.
         why: &'a str,
     },
+    /// What a rule calls failed; the write was done.
+    RuleFailed {
+        /// The rule's name.
+        rule: &'a str,
+        /// Why.
+        error: &'a str,
+    },
     /// A statement changed what others mean in the session that ran it. Which connection of the
     /// pool that is can't be told, so from now on nothing is cached and every write invalidates
     /// everything.
@@ -171,6 +178,11 @@ pub enum Cause {
     Doubt,
     /// The application asked for it.
     Requested,
+    /// A rule asks for it.
+    Rule {
+        /// The rule's name.
+        name: String,
+    },
 }
 
 /// Why a result was not cached.
@@ -319,6 +331,7 @@ impl fmt::Display for Cause {
             Self::Ddl { sql } => write!(f, "schema change: {sql}"),
             Self::Doubt => f.write_str("a write whose outcome is unknown"),
             Self::Requested => f.write_str("asked for by the application"),
+            Self::Rule { name } => f.write_str(name),
         }
     }
 }
@@ -354,6 +367,7 @@ impl fmt::Display for Event<'_> {
                 "the catalog could not be read, so nothing is stored, and every write invalidates \
                  everything: {error}"
             ),
+            Self::RuleFailed { rule, error } => write!(f, "{rule} failed: {error}"),
             Self::CatalogPartlyHidden { why } => {
                 write!(f, "every write invalidates everything: {why}")
             }

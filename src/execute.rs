@@ -117,7 +117,7 @@ where
                 change.done(&sql).await;
             }
             database.doubt_catalog();
-            database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
+            database.bump(&database.current(), &Bump::all(), || Cause::Opaque { sql, why });
             pending.answered(&answer);
             answer
         }
@@ -190,13 +190,15 @@ impl Write<'_> {
     }
 
     fn bump(&self, values: &[Value], known: Known<'_>) -> Bump {
+        let schema = &self.understanding.schema;
+        let told = self.database.engine.rules.are_there();
         if let [facts] = self.facts {
-            return bump_of(facts, values, known, &self.understanding.schema);
+            return bump_of(facts, values, known, schema, told);
         }
-        let mut bump = Bump::default();
+        let mut bump = Bump::of_writes(told);
         for facts in self.facts {
             // Images would belong to the only statement of a text.
-            bump.merge(bump_of(facts, values, Known::default(), &self.understanding.schema));
+            bump.merge(bump_of(facts, values, Known::default(), schema, told));
         }
         bump
     }

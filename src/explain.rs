@@ -120,7 +120,7 @@ fn meaning(statement: &Statement, understanding: &Understanding) -> Meaning {
         Analysis::Write(facts) => {
             let mut bump = Bump::default();
             for facts in facts {
-                bump.merge(bump_of(facts, values, Known::default(), schema));
+                bump.merge(bump_of(facts, values, Known::default(), schema, false));
             }
             Meaning::Write(bump.tags)
         }

@@ -35,12 +35,14 @@ mod flight;
 #[cfg(all(test, feature = "__shuttle"))]
 #[allow(clippy::unwrap_used)]
 mod interleavings;
+mod invalidate;
 mod key;
 mod log;
 mod memory;
 mod recorder;
 mod remember;
 mod replica;
+mod rules;
 mod schema;
 mod schema_change;
 mod select;
@@ -70,8 +72,10 @@ pub use declare::Declare;
 pub use error::Error;
 pub use event::{Cause, Event, Observer, Reason};
 pub use explain::Explanation;
+pub use invalidate::Invalidate;
 pub use key::{Family, Key};
 pub use remember::{Dependencies, Dependency, Valued};
+pub use rules::{ChangedRow, Commit, RowsOf, RuleOn, Rules, TableChange};
 pub use select::{
     CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
     ItemsAndPages, LoaderOf, Models, PageStream, Pages, RawOf, Reader, Selection, Shaped,

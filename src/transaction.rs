@@ -17,7 +17,9 @@ use crate::detach::RunToEnd;
 use crate::event::Cause;
 use crate::execute::{Write, may_be_ddl, may_set};
 use crate::fault::{Fault, broken};
+use crate::invalidate::Invalidate;
 use crate::log::{Log, Unsettled, commit_and_bump};
+use crate::rules::acknowledged;
 use crate::sql::facts::{Analysis, Capture, Control, Reach};
 use crate::sql::may_commit;
 
@@ -286,6 +288,24 @@ where
         Ok(captured.unwrap_or_default())
     }
 
+    /// Invalidates this when the outermost transaction was committed, together with what the
+    /// transaction changed; if it is rolled back, nothing.
+    ///
+    /// ```
+    /// # use sea_orm::{DbErr, TransactionTrait};
+    /// # use sea_orm_cache::{CachedConnection, Invalidate};
+    /// # async fn example(db: &CachedConnection) -> Result<(), DbErr> {
+    /// let transaction = db.begin().await?;
+    /// transaction.invalidate(Invalidate::tag("homepage"));
+    /// transaction.commit().await
+    /// # }
+    /// ```
+    pub fn invalidate(&self, what: Invalidate) {
+        let understanding = self.database().current();
+        let (bump, _) = what.bump(&self.database().engine);
+        self.log.with(|changes| changes.add(bump, &understanding));
+    }
+
     /// Commits; the outermost transaction then bumps.
     ///
     /// # Errors
@@ -307,12 +327,13 @@ where
             inner.rollback().await?;
             return Err(refused);
         }
-        RunToEnd::new(&database.clone(), async move {
+        let (engine, whose) = (database.engine.clone(), database.clone());
+        let commit = async move {
             let engine = database.engine.clone();
             commit_and_bump(inner, database, changes).await?;
             engine.delivered().await
-        })
-        .await
+        };
+        RunToEnd::new(&whose, acknowledged(engine, commit)).await
     }
 
     /// Rolls back; nothing is bumped.

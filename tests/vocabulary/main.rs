@@ -1,12 +1,14 @@
-//! Computed values: each is as fresh as what it was made of.
+//! Beyond the query itself: computed values, invalidating by hand, rules.
 
 mod dependencies;
+mod families;
 mod fresh;
 mod places;
 #[path = "../shared/processes.rs"]
 #[allow(dead_code)]
 mod processes;
 mod recorded;
+mod rules;
 mod stampede;
 #[path = "../support/mod.rs"]
 mod support;
