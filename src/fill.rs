@@ -47,14 +47,15 @@ pub(crate) struct Fill {
 }
 
 impl Fill {
-    /// Begins before anything that the result will rest on, the schema included.
-    pub(crate) fn begin(engine: &Engine) -> Self {
+    /// Begins before anything that the result will rest on, the schema included. `told`: somebody
+    /// wants to know the tags' names.
+    pub(crate) fn begin(engine: &Engine, told: bool) -> Self {
         Self {
             marks: engine.versions.mark_every().into_iter().collect(),
             ids: Vec::new(),
             remote: None,
             stamps: engine.versions.start(),
-            names: engine.observer.is_some().then(|| vec![Tag::All]),
+            names: (told || engine.observer.is_some()).then(|| vec![Tag::All]),
             raw_state: None,
             order: engine.next_load(),
             filled_ms: engine.clock.now_ms(),
@@ -199,13 +200,13 @@ impl Fill {
         self,
         engine: &Engine,
         database: Option<&Arc<Database>>,
-    ) -> Result<(Stamps, Vec<Tag>), Reason> {
+    ) -> Result<(Stamps, Option<Vec<Tag>>), Reason> {
         engine.versions.check(&self.marks, &self.ids)?;
         let now = || database.map(|database| database.raw_state());
         if self.raw_state.is_some_and(|before| now() != Some(Ok(before))) {
             return Err(Reason::RawTransaction);
         }
-        Ok((self.stamps.shrink(), self.names.unwrap_or_default()))
+        Ok((self.stamps.shrink(), self.names))
     }
 
     /// Only for the mutation tests: what goes wrong if step 1 comes after the SQL.

@@ -165,6 +165,7 @@ fn entry(number: u64, stamps: Stamps) -> Arc<Entry> {
         fill: None,
         filled_ms: 0,
         ttl_ms: u64::MAX,
+        tags: None,
         bytes: 1,
         counters,
     })

@@ -1,5 +1,6 @@
 //! Invalidating by hand: whole families, rows, entities, names.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::change::{Bump, Change, Effect, Row};
 use crate::database::{Database, Understanding};
 use crate::depend::Plan;
 use crate::effect::{Known, changes};
+use crate::error::Error;
 use crate::event::Cause;
 use crate::key::{Family, segment};
 use crate::schema::Schema;
@@ -45,6 +47,8 @@ pub struct Invalidate {
 #[derive(Clone)]
 enum Target {
     Tag(Tag),
+    /// A family's tables whose names match.
+    Matching(Family, String),
     /// Everything that reads the tables of a query.
     Tables(Build),
     /// The row that a DELETE names.
@@ -110,6 +114,52 @@ impl Invalidate {
         Self::one(Target::Tag(Tag::Family(Family::Value, segment(name).into())))
     }
 
+    /// What a pattern of keys names: `family:table:*`, where `*` stands for anything and `?` for one
+    /// character, without the prefix and version of the cache. `list:book:*` is the lists and
+    /// nothing else of `book`, `*:book` is all of its families, `count:*` all counts, `value:top` the
+    /// computed values of that name.
+    ///
+    /// Tables are those that a connected database lists or that this cache has read. Names of
+    /// values are not kept anywhere, so a pattern with `*` or `?` in one ends all values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if it names no family, or picks among the entries of one.
+    ///
+    /// ```
+    /// use sea_orm_cache::Invalidate;
+    ///
+    /// # fn main() -> Result<(), sea_orm_cache::Error> {
+    /// let lists = Invalidate::pattern("list:book:*")?;
+    /// assert!(Invalidate::pattern("lists:book:*").is_err());
+    /// # Ok(()) }
+    /// ```
+    pub fn pattern(pattern: &str) -> Result<Self, Error> {
+        let wrong = |why: &str| Error::config(format!("pattern {pattern:?}: {why}"));
+        if pattern == "*" {
+            return Ok(Self::all());
+        }
+        let mut parts = pattern.splitn(3, ':');
+        let [family, table, entry] = [(); 3].map(|()| parts.next().unwrap_or("*"));
+        if entry != "*" {
+            return Err(wrong("entries of one table are not named apart: end it with *"));
+        }
+        let families = Family::ALL.into_iter().filter(|of| matches(family, of.name()));
+        let targets: Vec<_> = families
+            .map(|of| match (of, table.contains(['*', '?'])) {
+                (Family::Value, true) => Target::Tag(every_value()),
+                (Family::Value, false) => Target::Tag(Tag::Family(of, segment(table).into())),
+                (_, true) => Target::Matching(of, table.to_owned()),
+                (_, false) => Target::Tag(Tag::Family(of, table.into())),
+            })
+            .collect();
+        if targets.is_empty() {
+            let known = Family::ALL.map(Family::name).join(", ");
+            return Err(wrong(&format!("no such family; there are {known}")));
+        }
+        Ok(Self { targets })
+    }
+
     /// Everything.
     pub fn all() -> Self {
         Self::one(Target::Tag(Tag::All))
@@ -132,6 +182,14 @@ impl Invalidate {
                     bump.push(tag.clone());
                     continue;
                 }
+                Target::Matching(family, pattern) => {
+                    for table in engine.tables() {
+                        if matches(pattern, &table) {
+                            bump.push(Tag::Family(*family, table));
+                        }
+                    }
+                    continue;
+                }
                 Target::Tables(build) | Target::Row(build) => build,
             };
             let known = known.get_or_insert_with(|| {
@@ -151,6 +209,50 @@ impl Invalidate {
             }
         }
         (bump, under)
+    }
+}
+
+/// On this every computed value depends, whatever its name.
+pub(crate) fn every_value() -> Tag {
+    Tag::Family(Family::Value, "".into())
+}
+
+/// Does a text match a pattern, in which `*` stands for anything and `?` for one character?
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<_>, Vec<_>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut at, mut seen) = (0, 0);
+    // Behind the last star, and where the text goes on if that stands for one more character.
+    let mut again = None;
+    while seen < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                at += 1;
+                again = Some((at, seen + 1));
+            }
+            Some(one) if *one == '?' || *one == text[seen] => {
+                at += 1;
+                seen += 1;
+            }
+            _ => {
+                let Some((star, next)) = again else { return false };
+                (at, seen) = (star, next);
+                again = Some((star, next + 1));
+            }
+        }
+    }
+    pattern[at..].iter().all(|rest| *rest == '*')
+}
+
+impl Engine {
+    /// The tables that entries may be named after, as far as is known here.
+    fn tables(&self) -> HashSet<Arc<str>> {
+        let mut tables: HashSet<Arc<str>> = self.stats.tables();
+        for database in self.connected() {
+            let known = database.current();
+            let names = known.schema.tables.keys().chain(known.schema.views.keys());
+            tables.extend(names.map(|name| name.rsplit('.').next().unwrap_or(name).into()));
+        }
+        tables
     }
 }
 
@@ -272,6 +374,16 @@ impl QueryCache {
         self.invalidate(Invalidate::value(name)).await;
     }
 
+    /// Invalidates what a pattern of keys names: [`Invalidate::pattern`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] if it names nothing.
+    pub async fn invalidate_pattern(&self, pattern: &str) -> Result<(), Error> {
+        self.invalidate(Invalidate::pattern(pattern)?).await;
+        Ok(())
+    }
+
     /// Invalidates every entry that a query marked with this name
     /// ([`tag`](crate::Cached::tag)), whatever the number of entries.
     ///
@@ -300,6 +412,7 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tag(tag) => write!(f, "{tag}"),
+            Self::Matching(family, pattern) => write!(f, "{family}:{pattern}"),
             Self::Tables(build) | Self::Row(build) => {
                 write!(f, "{}", build(DbBackend::Postgres))
             }

@@ -78,7 +78,8 @@ pub use remember::{Dependencies, Dependency, Valued};
 pub use rules::{ChangedRow, Commit, RowsOf, RuleOn, Rules, TableChange};
 pub use select::{
     CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
-    ItemsAndPages, LoaderOf, Models, PageStream, Pages, RawOf, Reader, Selection, Shaped,
+    ItemsAndPages, LoaderOf, Models, Outcome, PageStream, Pages, RawOf, Reader, Selection, Shaped,
+    Source,
 };
 pub use shared::{Coherence, WhenAway};
 pub use stats::{EntityStats, Stats, StoreStats};

@@ -9,6 +9,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use crate::key::{Digest, Key};
 use crate::stats::Counters;
 use crate::store::FillId;
+use crate::tag::Tag;
 use crate::versions::Stamps;
 
 /// How rows became a value, which its type alone does not say: the codec, and whose models were
@@ -28,6 +29,8 @@ pub(crate) struct Entry {
     pub(crate) fill: Option<FillId>,
     pub(crate) filled_ms: u64,
     pub(crate) ttl_ms: u64,
+    /// The tags' own names, if somebody wanted to know them when it was filled.
+    pub(crate) tags: Option<Arc<[Tag]>>,
     /// What it counts against the budget.
     pub(crate) bytes: usize,
     pub(crate) counters: Arc<Counters>,

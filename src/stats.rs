@@ -112,6 +112,12 @@ impl EntityStats {
 }
 
 impl Registry {
+    /// The tables that were read.
+    pub(crate) fn tables(&self) -> std::collections::HashSet<Arc<str>> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        tables.keys().cloned().collect()
+    }
+
     pub(crate) fn of(&self, table: &str) -> Arc<Counters> {
         if let Some(known) = self.tables.read().unwrap_or_else(PoisonError::into_inner).get(table) {
             return known.clone();

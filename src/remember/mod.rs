@@ -21,7 +21,7 @@ use crate::event::Reason;
 use crate::key::{Family, segment};
 use crate::recorder::Recorder;
 use crate::select::internal::Place;
-use crate::select::{Form, Mode, Options, ReadThrough, owned};
+use crate::select::{Form, Mode, Options, Outcome, ReadThrough, owned};
 
 /// A value that is computed unless it is cached; from [`QueryCache::value`].
 ///
@@ -273,13 +273,48 @@ impl Valued<'_> {
         T: Serialize + DeserializeOwned + Send + Sync + 'static,
         F: Future<Output = Result<T, E>>,
     {
+        self.recall(db, compute).await.map(|outcome| outcome.value)
+    }
+
+    /// [`remember`](Self::remember), with what became of it.
+    ///
+    /// # Errors
+    ///
+    /// The computation's.
+    pub async fn fetch<C, T, E, F>(
+        mut self,
+        db: &CachedConnection<C>,
+        compute: impl FnOnce(CachedConnection<C>) -> F,
+    ) -> Result<Outcome<T>, E>
+    where
+        C: ConnectionTrait + TransactionTrait + Send + 'static,
+        C::Transaction: Sync + 'static,
+        T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.options.told = true;
+        self.recall(db, compute).await.map(Outcome::owned)
+    }
+
+    async fn recall<C, T, E, F>(
+        self,
+        db: &CachedConnection<C>,
+        compute: impl FnOnce(CachedConnection<C>) -> F,
+    ) -> Result<Outcome<Arc<T>>, E>
+    where
+        C: ConnectionTrait + TransactionTrait + Send + 'static,
+        C::Transaction: Sync + 'static,
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
         let read = self.read::<_, T>(db);
         let plan = || async {
             let known = db.database().fresh().await;
             Ok(Plan { schema: db.database().version_of(&known), ..Plan::default() })
         };
-        if let Some(value) = Box::pin(self.seek(&read, plan)).await {
-            return Ok(value);
+        Box::pin(self.seek(&read, plan)).await;
+        if let Some(outcome) = read.told() {
+            return Ok(outcome);
         }
         let recorder = read.part().map(|fill| Arc::new(Recorder::new(fill, read.keep_ms())));
         let answer = match &recorder {
@@ -289,7 +324,7 @@ impl Valued<'_> {
         if let Some(recorder) = recorder {
             read.rests_on(recorder.finish());
         }
-        Box::pin(read.keep(answer)).await
+        Box::pin(read.tell(answer)).await
     }
 
     /// The value, which depends on what is said; see [`QueryCache::cached_as`].
@@ -323,13 +358,44 @@ impl Valued<'_> {
         T: Serialize + DeserializeOwned + Send + Sync + 'static,
         F: Future<Output = Result<T, E>>,
     {
+        self.derive(dependencies, compute).await.map(|outcome| outcome.value)
+    }
+
+    /// [`depending_on`](Self::depending_on), with what became of it.
+    ///
+    /// # Errors
+    ///
+    /// The computation's.
+    pub async fn fetch_depending_on<T, E, F>(
+        mut self,
+        dependencies: Dependencies,
+        compute: impl FnOnce() -> F,
+    ) -> Result<Outcome<T>, E>
+    where
+        T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
+        self.options.told = true;
+        self.derive(dependencies, compute).await.map(Outcome::owned)
+    }
+
+    async fn derive<T, E, F>(
+        self,
+        dependencies: Dependencies,
+        compute: impl FnOnce() -> F,
+    ) -> Result<Outcome<Arc<T>>, E>
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
         let place = NoDatabase(&self.cache.engine);
         let read = self.read::<_, T>(&place);
         let plan = || dependencies.plan(&self.cache.engine, self.options.scope.is_some());
-        if let Some(value) = Box::pin(self.seek(&read, plan)).await {
-            return Ok(value);
+        Box::pin(self.seek(&read, plan)).await;
+        if let Some(outcome) = read.told() {
+            return Ok(outcome);
         }
-        Box::pin(read.keep(compute().await)).await
+        Box::pin(read.tell(compute().await)).await
     }
 
     fn read<'r, D: Place, T>(&'r self, place: &'r D) -> ReadThrough<'r, D, Serde<T>>
@@ -341,28 +407,23 @@ impl Valued<'_> {
         ReadThrough::new(place, form, &self.options, None)
     }
 
-    /// The value if it is cached; otherwise step 1 of a fill that depends on a plan.
+    /// Looks whether the value is cached; otherwise does step 1 of a fill that depends on a plan.
     async fn seek<D: Place, T, F>(
         &self,
         read: &ReadThrough<'_, D, Serde<T>>,
         plan: impl FnOnce() -> F,
-    ) -> Option<Arc<T>>
-    where
+    ) where
         T: Serialize + DeserializeOwned + Send + Sync + 'static,
         F: Future<Output = Result<Plan, Reason>>,
     {
         if let Some(reason) = &self.refusal {
             read.bypass(&self.name, reason);
-            return None;
+            return;
         }
         let arguments = Value::Bytes(Some(self.arguments.clone()));
-        if let Some(value) = read.seek_named(&self.name, &[arguments]).await {
-            return Some(value);
-        }
-        if read.part().is_some() {
+        if read.seek_named(&self.name, &[arguments]).await.is_none() && read.part().is_some() {
             read.plan(plan().await).await;
         }
-        read.found()
     }
 }
 

@@ -4,14 +4,24 @@ use std::sync::Arc;
 
 use super::internal::Place;
 use super::options::Mode;
+use super::outcome::{Outcome, Source};
 use super::read::{Filling, Progress, ReadThrough, as_ms};
 use crate::codec::{Results, open, seal};
 use crate::event::{Event, Reason};
+use crate::key::Key;
 use crate::memory::{ENTRY_OVERHEAD, Entry};
 use crate::shared::{Coherence, Shared};
 use crate::stats::count;
 use crate::store::FillId;
 use crate::sync::lock;
+use crate::tag::Tag;
+
+/// What became of a read.
+enum Kept {
+    Found(Arc<Entry>, Source),
+    Filled(Arc<Entry>),
+    Refused(Option<Key>, Option<Reason>),
+}
 
 impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     /// The result: an entry's, or this answer, which is stored if that is safe.
@@ -20,10 +30,40 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     ///
     /// The answer's.
     pub(crate) async fn keep<E>(&self, answer: Result<R::Value, E>) -> Result<Arc<R::Value>, E> {
-        let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing);
+        self.kept(answer).await.map(|(value, _)| value)
+    }
+
+    /// The same, with what became of it.
+    ///
+    /// # Errors
+    ///
+    /// The answer's.
+    pub(crate) async fn tell<E>(
+        &self,
+        answer: Result<R::Value, E>,
+    ) -> Result<Outcome<Arc<R::Value>>, E> {
+        let (value, kept) = self.kept(answer).await?;
+        let engine = self.engine();
+        Ok(match kept {
+            Kept::Found(entry, source) => Outcome::of_entry(value, &entry, source, engine),
+            Kept::Filled(entry) => Outcome::of_entry(value, &entry, Source::Database, engine),
+            Kept::Refused(key, reason) => Outcome::refused(value, key, reason),
+        })
+    }
+
+    /// The same for an entry that answers.
+    pub(crate) fn told(&self) -> Option<Outcome<Arc<R::Value>>> {
+        let Progress::Found(found) = &*lock(&self.progress) else { return None };
+        let value = found.value.clone();
+        Some(Outcome::of_entry(value, &found.entry, found.source, self.engine()))
+    }
+
+    async fn kept<E>(&self, answer: Result<R::Value, E>) -> Result<(Arc<R::Value>, Kept), E> {
+        let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing(None));
         match progress {
-            Progress::Found(value) => Ok(value),
-            Progress::Waiting | Progress::Bypassing => answer.map(Arc::new),
+            Progress::Found(found) => Ok((found.value, Kept::Found(found.entry, found.source))),
+            Progress::Waiting => Ok((Arc::new(answer?), Kept::Refused(None, None))),
+            Progress::Bypassing(reason) => Ok((Arc::new(answer?), Kept::Refused(None, reason))),
             Progress::Filling(mut filling) => {
                 self.record_fill(&filling, answer.is_err());
                 let value = Arc::new(answer?);
@@ -57,12 +97,18 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
                     count(&counters.refused);
                     self.engine().tell(|| Event::FillRefused { key: &key, reason });
                 }
-                match (leader, stored) {
-                    (Some(leader), Ok(entry)) => leader.land(Some(entry)),
+                match (leader, &stored) {
+                    (Some(leader), Ok(entry)) => leader.land(Some(entry.clone())),
                     (Some(leader), Err(reason)) if !reason.passes() => leader.land(None),
                     _ => {}
                 }
-                Ok(value)
+                Ok((
+                    value,
+                    match stored {
+                        Ok(entry) => Kept::Filled(entry),
+                        Err(reason) => Kept::Refused(Some(key), Some(reason)),
+                    },
+                ))
             }
         }
     }
@@ -135,7 +181,14 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
             // It wrote while the query ran.
             return Err(Reason::InTransaction);
         }
-        let bytes = size_of::<R::Value>() + heap_bytes + stamps.bytes() + ENTRY_OVERHEAD;
+        let kept: Option<Arc<[Tag]>> =
+            tags.as_deref().filter(|_| self.options.told).map(Into::into);
+        let kept_bytes = kept.as_deref().map_or(0, |tags| {
+            let text = |tag: &Tag| size_of::<Tag>() + tag.to_string().len();
+            tags.iter().map(text).sum()
+        });
+        let bytes =
+            size_of::<R::Value>() + heap_bytes + stamps.bytes() + kept_bytes + ENTRY_OVERHEAD;
         let fits = bytes <= engine.max_entry_bytes();
         if !fits && in_store.is_none() {
             return Err(Reason::TooLarge { bytes });
@@ -149,6 +202,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
             fill: in_store.map(|(fill, _)| fill),
             filled_ms,
             ttl_ms,
+            tags: kept,
             bytes,
             counters: filling.counters,
         });
@@ -156,7 +210,8 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
             engine.memory.insert(entry.clone());
         }
         count(&entry.counters.fills);
-        engine.tell(|| Event::Fill { key: &entry.key, tags: &tags, bytes });
+        let tags = tags.as_deref().unwrap_or_default();
+        engine.tell(|| Event::Fill { key: &entry.key, tags, bytes });
         Ok(entry)
     }
 

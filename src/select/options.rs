@@ -13,6 +13,8 @@ pub(crate) struct Options {
     pub(crate) tags: Vec<Arc<str>>,
     pub(crate) scope: Option<Arc<str>>,
     pub(crate) skip_empty: bool,
+    /// Somebody wants to know what became of it.
+    pub(crate) told: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

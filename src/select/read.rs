@@ -17,8 +17,9 @@ use sea_orm::{
 };
 
 use super::board::JOINS;
-use super::internal::{Place, Source};
+use super::internal::{self, Place};
 use super::options::{Decide, Mode, Options};
+use super::outcome::Source;
 use crate::cache::Engine;
 use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::codec::Results;
@@ -28,6 +29,7 @@ use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
 use crate::fill::{Fill, user_tags};
 use crate::flight::Leader;
+use crate::invalidate::every_value;
 use crate::key::{Digest, Family, Key};
 use crate::memory::{Entry, Kind};
 use crate::shared::Held;
@@ -64,10 +66,17 @@ pub(super) enum Progress<'r, V> {
     /// Nothing was asked yet.
     Waiting,
     /// An entry answers.
-    Found(Arc<V>),
-    /// The database answers, and nothing is stored.
-    Bypassing,
+    Found(Answered<V>),
+    /// The database answers, and nothing is stored, for this reason.
+    Bypassing(Option<Reason>),
     Filling(Box<Filling<'r>>),
+}
+
+/// An entry's answer.
+pub(super) struct Answered<V> {
+    pub(super) value: Arc<V>,
+    pub(super) entry: Arc<Entry>,
+    pub(super) source: Source,
 }
 
 pub(super) struct Filling<'r> {
@@ -103,7 +112,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     }
 }
 
-impl<D: Source, R: Results> ReadThrough<'_, D, R> {
+impl<D: internal::Source, R: Results> ReadThrough<'_, D, R> {
     /// For a read whose statement is not sent by itself: looks for an entry, and otherwise does
     /// step 1 for the statement that would be sent. Waits for nobody, so that one task may hold
     /// many of these. `None` in the place of a plan: the result must not be stored.
@@ -149,7 +158,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     /// The entry's value, once it was found.
     pub(crate) fn found(&self) -> Option<Arc<R::Value>> {
         match &*lock(&self.progress) {
-            Progress::Found(value) => Some(value.clone()),
+            Progress::Found(found) => Some(found.value.clone()),
             _ => None,
         }
     }
@@ -165,7 +174,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     async fn enter(&self, sql: &str, values: &[Value], keyed: bool, patience: usize) {
         let progress = if let Some(reason) = self.bypassed() {
             self.tell_bypass(sql, &reason);
-            Progress::Bypassing
+            Progress::Bypassing(Some(reason))
         } else {
             let within = self.db.scope_names();
             let inner;
@@ -186,17 +195,17 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             let digest = base.digest(&kind, scope, tags, sql, values);
             let found = match &self.engine().shared {
                 _ if self.options.mode != Mode::Cached => None,
-                None => self.lookup(&digest),
+                None => self.lookup(&digest).map(|found| (found, Source::Memory)),
                 // What memory has does not say which versions it was put with in the store.
                 Some(_) if self.db.recorder().is_some() => None,
                 Some(shared) => Box::pin(self.find(shared, &digest)).await,
             };
             match found {
-                Some((entry, value)) => {
+                Some(((entry, value), source)) => {
                     self.record_hit(&entry);
                     count(&entry.counters.hits);
                     self.engine().tell(|| Event::Hit { key: &entry.key });
-                    Progress::Found(value)
+                    Progress::Found(Answered { value, entry, source })
                 }
                 None => self.miss(sql, digest, keyed, patience).await,
             }
@@ -272,7 +281,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
                 let analysis = understanding.analyze(sql);
                 if !keyed && let Some(reason) = self.uncacheable(&analysis) {
                     self.tell_bypass(sql, &reason);
-                    return Progress::Bypassing;
+                    return Progress::Bypassing(Some(reason));
                 }
                 engine.stats.of(table.unwrap_or_else(|| first_table(&analysis)))
             }
@@ -288,7 +297,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         if let Some(shared) = &engine.shared {
             if !shared.is_trusted() {
                 self.tell_bypass(sql, &Reason::StoreAway);
-                return Progress::Bypassing;
+                return Progress::Bypassing(Some(Reason::StoreAway));
             }
             remote = Some(self.remote(self.options.mode == Mode::Refresh));
         } else {
@@ -299,10 +308,10 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             Ok(leader) => leader,
             Err((entry, value)) => {
                 self.record_hit(&entry);
-                return Progress::Found(value);
+                return Progress::Found(Answered { value, entry, source: Source::Memory });
             }
         };
-        let mut fill = Fill::begin(engine);
+        let mut fill = Fill::begin(engine, self.options.told);
         fill.remote = remote;
         fill.depend(engine, &self.own_tags(&key));
         let (statements, refusal) = (0, None);
@@ -315,6 +324,9 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     pub(super) fn own_tags(&self, key: &Key) -> Vec<Tag> {
         let mut tags = user_tags(&self.options.tags);
         tags.push(Tag::Family(key.family, key.table.clone()));
+        if key.family == Family::Value {
+            tags.push(every_value());
+        }
         tags
     }
 
@@ -345,7 +357,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     }
 }
 
-impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
+impl<'r, D: internal::Source, R: Results> ReadThrough<'r, D, R> {
     /// One of SeaORM's queries on its way.
     async fn ask<S: StatementBuilder>(
         &self,
@@ -365,7 +377,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
                     filling.refuse(Reason::UnexpectedShape);
                 }
             }
-            Progress::Waiting | Progress::Bypassing => {}
+            Progress::Waiting | Progress::Bypassing(_) => {}
         }
         let Some(plan) = self.before(call.sql(), call.values()).await else {
             // Through the wrapper, as any statement that is not cached: it may be a write.
@@ -389,7 +401,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     fn pass(&self) -> &'r D {
         match &mut *lock(&self.progress) {
             Progress::Filling(filling) => filling.refuse(Reason::NotARead),
-            progress => *progress = Progress::Bypassing,
+            progress => *progress = Progress::Bypassing(Some(Reason::NotARead)),
         }
         self.db
     }
@@ -467,7 +479,7 @@ fn first_table(analysis: &Analysis) -> &str {
 #[async_trait::async_trait]
 impl<D, R> ConnectionTrait for ReadThrough<'_, D, R>
 where
-    D: Source + Sync,
+    D: internal::Source + Sync,
     R: Results,
 {
     fn get_database_backend(&self) -> DbBackend {

@@ -103,14 +103,14 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     /// Why the value is not looked for.
     pub(crate) fn bypass(&self, name: &str, reason: &Reason) {
         self.tell_bypass(name, reason);
-        *lock(&self.progress) = Progress::Bypassing;
+        *lock(&self.progress) = Progress::Bypassing(Some(reason.clone()));
     }
 
     /// For what a part of the value rests on; `None` if it will not be stored.
     pub(crate) fn part(&self) -> Option<Fill> {
         let progress = lock(&self.progress);
         let Progress::Filling(filling) = &*progress else { return None };
-        let mut part = Fill::begin(self.engine());
+        let mut part = Fill::begin(self.engine(), self.options.told);
         part.remote = filling.fill.remote.as_ref().map(|_| self.remote(false));
         Some(part)
     }
@@ -146,7 +146,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     /// As if it were to be stored, but nobody looks for it, and it is not.
     fn begin_recording(&self) {
         let engine = self.engine();
-        let mut fill = Fill::begin(engine);
+        let mut fill = Fill::begin(engine, false);
         fill.remote = engine.shared.as_ref().map(|_| self.remote(true));
         *lock(&self.progress) = Progress::Filling(Filling::unnamed(engine, fill).into());
     }

@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 use super::paginate::Pages;
 use super::reader::Reader;
 use super::{
-    CacheSource, Cacheable, Cached, CachedExt, CachedPaginator, Form, Options, ReadThrough, owned,
-    sealed, table_of,
+    CacheSource, Cacheable, Cached, CachedExt, CachedPaginator, Form, Options, Outcome,
+    ReadThrough, owned, sealed, table_of,
 };
 use crate::codec::{Codec, Columns, Listed, Maybe, Serde, StorableEntity};
 use crate::key::Family;
@@ -82,6 +82,50 @@ impl<Q: Selection> Cached<Q> {
         );
         let answer = query.into_reader().first(&read).await;
         read.keep(answer).await
+    }
+
+    /// [`one`](Self::one), with what became of it.
+    ///
+    /// # Errors
+    ///
+    /// The database's; the cache adds none.
+    pub async fn fetch_one<D: CacheSource>(
+        mut self,
+        db: &D,
+    ) -> Result<Outcome<Option<Q::Item>>, DbErr> {
+        self.options.told = true;
+        let Self { query, options, decide } = self;
+        let form = form::<Q>(Family::Model);
+        let read = ReadThrough::<D, Maybe<Q::Codec>>::new(db, form, &options, Some(&decide));
+        let answer = query.into_reader().first(&read).await;
+        read.tell(answer).await.map(Outcome::owned)
+    }
+
+    /// [`all`](Self::all), with what became of it.
+    ///
+    /// # Errors
+    ///
+    /// The database's; the cache adds none.
+    pub async fn fetch<D: CacheSource>(mut self, db: &D) -> Result<Outcome<Vec<Q::Item>>, DbErr> {
+        self.options.told = true;
+        let Self { query, options, decide } = self;
+        let form = form::<Q>(Family::List);
+        let read = ReadThrough::<D, Listed<Q::Codec>>::new(db, form, &options, Some(&decide));
+        let answer = query.into_reader().list(&read).await;
+        read.tell(answer).await.map(Outcome::owned)
+    }
+
+    /// [`count`](Self::count), with what became of it.
+    ///
+    /// # Errors
+    ///
+    /// The database's; the cache adds none.
+    pub async fn fetch_count<D: CacheSource>(mut self, db: &D) -> Result<Outcome<u64>, DbErr> {
+        self.options.told = true;
+        let (form, options) = (form::<Q>(Family::Count), self.options);
+        let read = ReadThrough::<D, Serde<u64>>::new(db, form, &options, None);
+        let answer = self.query.into_reader().number(&read).await;
+        read.tell(answer).await.map(Outcome::owned)
     }
 
     /// The first item.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::internal::Place;
 use super::options::Mode;
-use super::read::{Progress, ReadThrough};
+use super::outcome::Source;
+use super::read::{Answered, Progress, ReadThrough};
 use crate::codec::{Results, open};
 use crate::depend::Plan;
 use crate::event::{Event, Reason};
@@ -65,12 +66,15 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         &self,
         shared: &Shared,
         digest: &Digest,
-    ) -> Option<(Arc<Entry>, Arc<R::Value>)> {
+    ) -> Option<((Arc<Entry>, Arc<R::Value>), Source)> {
         if shared.coherence == Coherence::Strong {
-            let (entry, value) = self.lookup(digest)?;
-            return self.confirm(shared, entry, value).await;
+            let (known, value) = self.lookup(digest)?;
+            let found = self.confirm(shared, known.clone(), value).await?;
+            let same = Arc::ptr_eq(&known, &found.0);
+            return Some((found, if same { Source::Memory } else { Source::Store }));
         }
-        self.is_proven(shared).then(|| self.lookup(digest)).flatten()
+        let found = self.is_proven(shared).then(|| self.lookup(digest)).flatten();
+        found.map(|found| (found, Source::Memory))
     }
 
     /// Asks the store whether it has the same entry, and whether it is valid there.
@@ -176,6 +180,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             fill: Some(fill),
             filled_ms: engine.clock.now_ms().saturating_sub(age_ms),
             ttl_ms,
+            tags: None,
             bytes,
             counters: counters.clone(),
         });
@@ -300,7 +305,9 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             Progress::Filling(filling) => filling.leader.take(),
             _ => None,
         };
-        *progress = Progress::Found(fetched.landed(leader));
+        let entry = fetched.entry.clone();
+        let value = fetched.landed(leader);
+        *progress = Progress::Found(Answered { value, entry, source: Source::Store });
     }
 
     /// Steps 3 to 5 in the store. `None`: it takes no part.

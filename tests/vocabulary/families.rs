@@ -57,11 +57,36 @@ fn cases() -> Vec<(Invalidate, Vec<&'static str>)> {
         (Invalidate::value("top:books"), vec!["value"]),
         (Invalidate::value("top:*"), vec![]),
         (Invalidate::all(), ALL.to_vec()),
+        (pattern("list:book:*"), vec!["list"]),
+        (pattern("*:book"), vec!["model", "other model", "list", "page", "count", "loaded"]),
+        (pattern("mod?l:*"), vec!["model", "other model", "author"]),
+        (pattern("count:b*k:*"), vec!["count"]),
+        (pattern("count:a*:*"), vec![]),
+        (pattern("value:top%"), vec![]),
+        (pattern("value:top*"), vec!["value"]),
+        (pattern("*"), ALL.to_vec()),
         (
             Invalidate::tag("homepage").and(Invalidate::counts::<book::Entity>()),
             vec!["count", "tagged"],
         ),
     ]
+}
+
+fn pattern(pattern: &str) -> Invalidate {
+    Invalidate::pattern(pattern).expect(pattern)
+}
+
+#[test]
+fn a_pattern_that_names_nothing_is_an_error_that_says_what_there_is() {
+    for (pattern, words) in [
+        ("", "list, count"),
+        ("books", "model, list"),
+        ("list:book:0a*", "end it with *"),
+        ("list:book:*:*", "end it with *"),
+    ] {
+        let error = Invalidate::pattern(pattern).expect_err(pattern);
+        assert!(error.is_config() && error.to_string().contains(words), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ pub struct Place {
     pub db: CachedConnection,
     pub clock: Arc<ManualClock>,
     pub log: Log,
-    writer: CachedConnection,
+    pub other: CachedConnection,
     /// Others' writes count after a moment.
     later: bool,
     _keep: Box<dyn Any>,
@@ -28,8 +28,8 @@ impl Place {
         let shop = Shop::new().await;
         let (cache, db, clock, log) =
             (shop.cache.clone(), shop.db.clone(), shop.clock.clone(), shop.log.clone());
-        let writer = db.clone();
-        Self { name: "memory", cache, db, clock, log, writer, later: false, _keep: Box::new(shop) }
+        let other = db.clone();
+        Self { name: "memory", cache, db, clock, log, other, later: false, _keep: Box::new(shop) }
     }
 
     async fn shared(name: &'static str, coherence: Coherence) -> Self {
@@ -37,12 +37,12 @@ impl Place {
         let (one, two) = (world.process(coherence).await, world.process(coherence).await);
         let (cache, db, clock, log) =
             (one.cache.clone(), one.db.clone(), one.clock.clone(), one.log.clone());
-        let (writer, later) = (two.db.clone(), coherence != Coherence::Strong);
-        Self { name, cache, db, clock, log, writer, later, _keep: Box::new((world, one, two)) }
+        let (other, later) = (two.db.clone(), coherence != Coherence::Strong);
+        Self { name, cache, db, clock, log, other, later, _keep: Box::new((world, one, two)) }
     }
 
     pub async fn write(&self, sql: &str) {
-        self.writer.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.other.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// In the reader's own process, which knows what was read and so what need not end.
