@@ -66,7 +66,12 @@ impl Relation {
             return None;
         }
         let (from, to) = (columns(&self.def.from_col), columns(&self.def.to_col));
-        let table = schema.tables.values().find(|table| self.to.is(&table.name))?;
+        // There may be one of that name in several schemas.
+        let tables: Vec<_> =
+            schema.tables.values().filter(|table| self.to.is(&table.name)).collect();
+        if tables.is_empty() {
+            return None;
+        }
         let mut bump = Bump::default();
         for change in changes {
             let (rows, inserted, deleted) = match &change.effect {

@@ -76,6 +76,10 @@ where
         call: Call<'_, S>,
         want: Want,
     ) -> Result<Answer, DbErr> {
+        if want == Want::Done {
+            // Its rows are not shown, so neither are the keys that it depends on.
+            recorder.refuse(Reason::NotARead);
+        }
         let options = Options { mode: Mode::Refresh, ..Options::default() };
         let read = ReadThrough::<Self, Serde<()>>::new(self, Form::default(), &options, None);
         read.begin_recording();

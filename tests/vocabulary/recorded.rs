@@ -101,6 +101,7 @@ async fn what_can_not_be_recorded_is_not_stored_and_an_event_says_why() {
             ("transaction", "inside a transaction"),
             ("stream", "a stream"),
             ("failed", "failed"),
+            ("execute", "not a plain query"),
         ] {
             for run in 1..=2 {
                 let value = cache.remember(db, name, TTL, |db| async move {
@@ -126,6 +127,9 @@ async fn what_can_not_be_recorded_is_not_stored_and_an_event_says_why() {
                                 db.stream(&sea_orm::QueryTrait::into_query(book::Entity::find()))
                                     .await?,
                             );
+                        }
+                        "execute" => {
+                            db.execute_unprepared("SELECT id FROM book WHERE id = 1").await?;
                         }
                         _ => {
                             assert!(db.execute_unprepared("SELECT frob FROM book").await.is_err());
