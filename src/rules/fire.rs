@@ -12,7 +12,7 @@ use crate::change::{Bump, Change, Changes, Image};
 use crate::change::{Effect as Changed, Row};
 use crate::event::Cause;
 use crate::invalidate::any_change;
-use crate::schema::Schema;
+use crate::schema::{Schema, Table};
 use crate::shared::Under;
 
 impl Engine {
@@ -65,7 +65,6 @@ impl Relation {
         if !self.by_key || more {
             return None;
         }
-        let (from, to) = (columns(&self.def.from_col), columns(&self.def.to_col));
         // There may be one of that name in several schemas.
         let tables: Vec<_> =
             schema.tables.values().filter(|table| self.to.is(&table.name)).collect();
@@ -74,23 +73,10 @@ impl Relation {
         }
         let mut bump = Bump::default();
         for change in changes {
-            let (rows, inserted, deleted) = match &change.effect {
-                Changed::Insert(rows) => (rows, true, false),
-                Changed::Delete(rows) => (rows, false, true),
-                Changed::Update { rows, .. } => (rows, false, false),
-                Changed::Unknown => return None,
-            };
-            for row in rows {
-                let images = [(&row.before, !inserted), (&row.after, !deleted)];
-                for (image, _) in images.into_iter().filter(|(_, is_there)| *is_there) {
-                    let mut key = Image::default();
-                    for (from, to) in from.iter().zip(&to) {
-                        let column =
-                            table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(to))?;
-                        key.set(&column.name, Some(image.find(from)?.clone()));
-                    }
-                    let gone = Row { before: key, after: Image::default() };
-                    let effect = Changed::Delete(vec![gone]);
+            for image in images(change)? {
+                for table in &tables {
+                    let before = self.key(image, table)?;
+                    let effect = Changed::Delete(vec![Row { before, after: Image::default() }]);
                     let change = Change { table: table.name.clone(), effect };
                     any_change(&change, schema).iter().for_each(|one| bump.add(one, schema));
                 }
@@ -98,6 +84,30 @@ impl Relation {
         }
         Some(bump)
     }
+
+    /// The key of the row that one of these is related to.
+    fn key(&self, image: &Image, table: &Table) -> Option<Image> {
+        let (from, to) = (columns(&self.def.from_col), columns(&self.def.to_col));
+        let mut key = Image::default();
+        for (from, to) in from.iter().zip(&to) {
+            let mut columns = table.columns.iter();
+            let column = columns.find(|column| column.name.eq_ignore_ascii_case(to))?;
+            key.set(&column.name, Some(image.find(from)?.clone()));
+        }
+        Some(key)
+    }
+}
+
+/// The rows of a change as they were and as they are; `None` if they are not known.
+fn images(change: &Change) -> Option<Vec<&Image>> {
+    Some(match &change.effect {
+        Changed::Insert(rows) => rows.iter().map(|row| &row.after).collect(),
+        Changed::Delete(rows) => rows.iter().map(|row| &row.before).collect(),
+        Changed::Update { rows, .. } => {
+            rows.iter().flat_map(|row| [&row.before, &row.after]).collect()
+        }
+        Changed::Unknown => return None,
+    })
 }
 
 /// The columns of a relation's end.
