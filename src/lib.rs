@@ -36,6 +36,7 @@ mod flight;
 #[allow(clippy::unwrap_used)]
 mod interleavings;
 mod key;
+mod kv;
 mod log;
 mod memory;
 mod replica;
@@ -69,6 +70,7 @@ pub use error::Error;
 pub use event::{Cause, Event, Observer, Reason};
 pub use explain::Explanation;
 pub use key::{Family, Key};
+pub use kv::{Kv, KvConfig, KvLock};
 pub use select::{
     CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
     ItemsAndPages, LoaderOf, Models, PageStream, Pages, RawOf, Reader, Selection, Shaped,
