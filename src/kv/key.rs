@@ -1,7 +1,5 @@
 //! Keys as they are stored.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
 
 /// Longer keys are stored by their digest.
@@ -10,29 +8,26 @@ const LONGEST_KEY: usize = 512;
 /// What the user gave, of letters, digits and `-._%` alone, or as `#` and a digest if it is too
 /// long: so nothing in it ends its part of a key, and different inputs give different parts.
 pub(super) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    // Writing to a string does not fail.
     if text.len() > LONGEST_KEY {
-        let _ = write!(out, "#{}", hex(&Sha256::digest(text)));
-        return out;
+        return format!("#{}", hex(&Sha256::digest(text)));
     }
+    let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
             b'-' | b'.' | b'_' => out.push(byte.into()),
             byte if byte.is_ascii_alphanumeric() => out.push(byte.into()),
-            byte => {
-                let _ = write!(out, "%{byte:02X}");
-            }
+            byte => out.extend(['%'].into_iter().chain(digits(byte))),
         }
     }
     out
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    bytes.iter().copied().flat_map(digits).collect()
+}
+
+fn digits(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! what has the old one in its key is never asked for again.
 
 mod config;
+mod count;
 mod key;
 mod lock;
 mod memory;

@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{OptionFuture, join, join_all};
 
 use super::Kv;
 use super::key::{escaped, hex};
@@ -63,17 +63,14 @@ impl Kv {
             let Some(shared) = &self.engine.shared else {
                 return work(cells, self.space(&self.generations())).await;
             };
-            let known: Vec<_> =
-                self.levels.iter().map_while(|id| self.named.generations.get(id)).collect();
-            let early = async {
-                // Otherwise there is one of which nothing is known.
-                let all = known.len() == self.levels.len();
-                if all { Some(work(cells, self.space(&known)).await) } else { None }
-            };
-            let (current, early) = join(self.current(shared, ttl_ms), early).await;
+            let known = self.levels.iter().map(|id| self.named.generations.get(id));
+            let known: Option<Vec<_>> = known.collect();
+            let early = known.as_deref().map(|known| work(cells, self.space(known)));
+            let (current, early) =
+                join(self.current(shared, ttl_ms), OptionFuture::from(early)).await;
             let current = current?;
             match early {
-                Some(done) if known == current => done,
+                Some(done) if known.as_ref() == Some(&current) => done,
                 _ => work(cells, self.space(&current)).await,
             }
         })

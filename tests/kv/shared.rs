@@ -188,3 +188,33 @@ async fn values_are_there_as_long_as_their_views_generation_which_may_be_evicted
     kv.set("k", "again", MINUTE).await.expect("set");
     assert!(two.kv().prefixed("user:").get::<String>("k").await.is_some());
 }
+
+#[tokio::test]
+async fn the_user_of_the_readme_may_do_what_is_needed_and_a_lesser_one_is_told() {
+    let Some((server, ..)) = two().await else { return };
+    let readme = include_str!("../../README.md");
+    let line = readme.split("```").find_map(|block| block.split_once("ACL SETUSER cache"));
+    let words: Vec<_> = line.expect("the line").1.split_whitespace().collect();
+    for missing in ["", "+incrby", "+time"] {
+        let mut command = vec!["ACL", "SETUSER", "cache", "reset"];
+        command.extend(words.iter().filter(|word| **word != missing));
+        assert_eq!(server.command(&command).await, Reply::Text("OK".into()));
+        let config = RedisConfig::new(server.url()).user("cache", "secret");
+        let cache = builder(&server).redis(config).build().await.expect("a cache");
+        let kv = cache.kv();
+        kv.set("k", "value", MINUTE).await.expect("set");
+        assert!(kv.get::<String>("k").await.is_some());
+        assert!(kv.ttl("k").await.is_some() && kv.touch("k", MINUTE).await.is_ok());
+        kv.get_or_set("l", MINUTE, async || Ok::<_, ()>(1)).await.expect("loaded");
+        kv.delete("k").await.expect("deleted");
+        for (needs, done) in [
+            ("+incrby", kv.incr("n", 1, MINUTE).await.map(drop)),
+            ("+time", kv.lock("l", MINUTE).await.map(drop)),
+        ] {
+            assert_eq!(done.is_err(), needs == missing, "{missing:?}: {done:?}");
+        }
+        // What it may not do is no outage.
+        assert!(!cache.stats().store.expect("a store").away);
+        kv.clear().await.expect("cleared");
+    }
+}

@@ -3,6 +3,8 @@
 //! Beside a cell's key lies the right to fill it, beside a lock's its last token: in a Cluster the
 //! part in braces keeps them in one slot, and different cells in different ones.
 
+use std::str::FromStr;
+
 use async_trait::async_trait;
 use redis::{Cmd, Value, cmd};
 
@@ -46,11 +48,13 @@ fn bytes(answer: Value) -> Option<Vec<u8>> {
     }
 }
 
-fn number(answer: &Value) -> Option<u64> {
-    match answer {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
+/// A number that came as text.
+fn number<N: FromStr>(answer: &Value) -> Result<N, StoreError> {
+    let number = match answer {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok().and_then(|n| n.parse().ok()),
         _ => None,
-    }
+    };
+    number.ok_or_else(|| unexpected(answer))
 }
 
 #[async_trait]
@@ -99,11 +103,7 @@ impl Cells for RedisStore {
         match &answer {
             Value::BulkString(text) if text == b"overflow" => Ok(Counted::Overflow),
             Value::BulkString(text) if text == b"other" => Ok(Counted::NoCounter),
-            Value::BulkString(text) => {
-                let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-                number.map(Counted::Now).ok_or_else(|| unexpected(&answer))
-            }
-            answer => Err(unexpected(answer)),
+            answer => number(answer).map(Counted::Now),
         }
     }
 
@@ -122,7 +122,7 @@ impl Cells for RedisStore {
         let answer = self.run_beside(&LOCK, key, &[ttl.as_bytes(), kept.as_bytes()]).await?;
         match answer {
             Value::Nil => Ok(None),
-            answer => number(&answer).map(Some).ok_or_else(|| unexpected(&answer)),
+            answer => number(&answer).map(Some),
         }
     }
 
