@@ -148,10 +148,12 @@ impl Cells for MemoryCells {
         key: &str,
         token: &Unique,
         ttl_ms: u64,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    ) -> Result<(Unique, Option<Vec<u8>>), StoreError> {
         let _alone = lock(&self.writes);
-        self.put(beside(key), token.to_vec(), ttl_ms);
-        Ok(self.find(key).map(|cell| cell.bytes.clone()))
+        let out = self.find(&beside(key)).and_then(|lease| lease.bytes[..].try_into().ok());
+        let who = out.unwrap_or(*token);
+        self.put(beside(key), who.to_vec(), ttl_ms);
+        Ok((who, self.find(key).map(|cell| cell.bytes.clone())))
     }
 
     async fn lock(&self, key: &str, ttl_ms: u64) -> Result<Option<u64>, StoreError> {

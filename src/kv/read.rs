@@ -127,11 +127,8 @@ impl Kv {
         let _leader = match self.engine.flights.board(&Sha256::digest(&cell).into()) {
             Role::Lead(leader) => Some(leader),
             Role::Join(flight, own) => {
+                // What it loaded may be from before a write that we must see; what is there is not.
                 let _ = landed_in_time(flight, own).await;
-                // Not what the other one loaded: that may have begun before a write that we must see.
-                if let Some(value) = self.get(key).await {
-                    return Ok(value);
-                }
                 None
             }
         };
@@ -143,19 +140,19 @@ impl Kv {
         T: Serialize + DeserializeOwned,
         F: Future<Output = Result<T, E>>,
     {
-        let token = unique();
-        let leased = self.ask(|cells| cells.lease(cell, &token, LEASE_MS)).await;
+        let new = unique();
+        let leased = self.ask(|cells| cells.lease(cell, &new, LEASE_MS)).await;
         // Another may have filled it since we looked.
-        if let Ok(Some(bytes)) = &leased
+        if let Ok((_, Some(bytes))) = &leased
             && let Some(value) = decode(bytes)
         {
             return Ok(value);
         }
         let value = load().await?;
-        if leased.is_ok()
+        if let Ok((lease, _)) = leased
             && let Ok(bytes) = self.encoded(cell, &value)
         {
-            let put = self.ask(|cells| cells.set(cell, &bytes, ttl_ms, When::Leased(token)));
+            let put = self.ask(|cells| cells.set(cell, &bytes, ttl_ms, When::Leased(lease)));
             // The value is right, stored or not.
             let _: Result<bool, StoreError> = put.await;
         }

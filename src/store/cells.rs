@@ -12,8 +12,9 @@ use super::{StoreError, Unique};
 ///    nothing to do with each other.
 /// 2. Whatever is under a key may be gone at any moment: its time was over, or there was no room.
 ///    It never comes back after it was replaced or removed, as far as the store can promise that.
-/// 3. A *lease* on a key is the right to fill it. It ends with every write to that key, whoever
-///    wrote: so a value that was computed before a write never replaces it.
+/// 3. A *lease* on a key is the right to fill it. Whoever asks while it is out shares it, and it
+///    ends with every write to that key: so a value that was computed before a write never
+///    replaces what was written, and of several that compute at once the first one's is kept.
 /// 4. A counter is an `i64` as decimal text. Everything else is none.
 /// 5. The tokens of one lock grow with each who gets it, also after the lock itself is gone.
 /// 6. What is read may be anything; what is not bytes of ours is "nothing is there".
@@ -73,7 +74,8 @@ pub trait Cells: Send + Sync {
     /// What the store said.
     async fn incr(&self, key: &str, by: i64, ttl_ms: u64) -> Result<Counted, StoreError>;
 
-    /// Gives out the right to fill a key, in the place of whoever has it, and tells what is there.
+    /// The token of the right to fill a key, this one unless it is out already, and what is there.
+    /// It ends after so many milliseconds from now.
     ///
     /// # Errors
     ///
@@ -83,7 +85,7 @@ pub trait Cells: Send + Sync {
         key: &str,
         token: &Unique,
         ttl_ms: u64,
-    ) -> Result<Option<Vec<u8>>, StoreError>;
+    ) -> Result<(Unique, Option<Vec<u8>>), StoreError>;
 
     /// The token of a lock that the caller has from now on; `None` if somebody has it.
     ///

@@ -67,6 +67,29 @@ async fn what_one_process_clears_is_cleared_in_the_other() {
 }
 
 #[tokio::test]
+async fn of_two_processes_that_load_at_once_the_first_to_end_stores() {
+    let Some((_server, one, two)) = two().await else { return };
+    let kv = two.kv();
+    let (first, second) = (one.kv(), two.kv());
+    let (began, begins) = tokio::sync::oneshot::channel();
+    let (end, ends) = tokio::sync::oneshot::channel();
+    let first = first.get_or_set("k", MINUTE, async || begins.await.map(|()| "first".to_owned()));
+    let second = second.get_or_set("k", MINUTE, async || {
+        began.send(()).expect("somebody waits");
+        ends.await.map(|()| "second".to_owned())
+    });
+    let first = async {
+        let first = first.await;
+        assert_eq!(kv.get::<String>("k").await.as_deref(), Some("first"));
+        end.send(()).expect("somebody waits");
+        first
+    };
+    let both = tokio::join!(first, second);
+    assert_eq!((both.0.as_deref(), both.1.as_deref()), (Ok("first"), Ok("second")));
+    assert_eq!(kv.get::<String>("k").await.as_deref(), Some("first"));
+}
+
+#[tokio::test]
 async fn of_two_processes_one_has_the_lock() {
     let Some((_server, one, two)) = two().await else { return };
     let held = one.kv().lock("l", MINUTE).await.expect("asked").expect("got");

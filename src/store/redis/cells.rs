@@ -112,9 +112,13 @@ impl Cells for RedisStore {
         key: &str,
         token: &Unique,
         ttl_ms: u64,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    ) -> Result<(Unique, Option<Vec<u8>>), StoreError> {
         let ttl = ttl_ms.to_string();
-        self.run_beside(&LEASE, key, &[token, ttl.as_bytes()]).await.map(bytes)
+        let answer = self.run_beside(&LEASE, key, &[token, ttl.as_bytes()]).await?;
+        let Value::Array(mut values) = answer else { return Err(unexpected(&answer)) };
+        let there = values.pop().and_then(bytes);
+        let who = values.pop().and_then(bytes).and_then(|who| who.try_into().ok());
+        Ok((who.ok_or_else(|| unexpected(&Value::Array(values)))?, there))
     }
 
     async fn lock(&self, key: &str, ttl_ms: u64) -> Result<Option<u64>, StoreError> {
