@@ -19,6 +19,7 @@ use crate::event::{Cause, Event, Observer};
 use crate::explain::Explanation;
 use crate::flight::Flights;
 use crate::key::Digest;
+use crate::kv::Registry as KvRegistry;
 use crate::memory::{Entry, Kind, Memory};
 use crate::replica::LastBumps;
 use crate::rules::Registry;
@@ -58,6 +59,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stats: stats::Registry,
+    pub(crate) kv: KvRegistry,
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
     pub(crate) last_bumps: LastBumps,
@@ -104,6 +106,7 @@ impl Engine {
             clock: builder.clock,
             observer: builder.observer,
             stats: stats::Registry::default(),
+            kv: KvRegistry::new(builder.named, builder.default_ttl),
             databases: Mutex::default(),
             declarations: RwLock::default(),
             last_bumps: LastBumps::default(),

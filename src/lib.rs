@@ -37,6 +37,7 @@ mod flight;
 mod interleavings;
 mod invalidate;
 mod key;
+mod kv;
 mod log;
 mod memory;
 mod recorder;
@@ -74,6 +75,7 @@ pub use event::{Cause, Event, Observer, Reason};
 pub use explain::Explanation;
 pub use invalidate::Invalidate;
 pub use key::{Family, Key};
+pub use kv::{Kv, KvConfig, KvLock};
 pub use remember::{Dependencies, Dependency, Valued};
 pub use rules::{ChangedRow, Commit, RowsOf, RuleOn, Rules, TableChange};
 pub use select::{

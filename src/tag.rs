@@ -101,6 +101,14 @@ impl TagId {
         name.part(b"s");
         name.finish()
     }
+
+    /// The name of a view of single values, whose version is a part of their keys.
+    pub(crate) fn view(path: &str) -> Self {
+        let mut name = Name::new();
+        name.part(b"kv");
+        name.part(path.as_bytes());
+        name.finish()
+    }
 }
 
 /// Names a tag by its parts. SipHash with fixed keys, so that a user-supplied key value can't
