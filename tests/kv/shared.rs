@@ -184,9 +184,9 @@ async fn nothing_is_written_without_an_end_or_outside_its_place() {
         let Reply::Number(left) = server.command(&["PTTL", &key]).await else { panic!("{key}") };
         // -2: it is gone by now, or its bytes are no text.
         assert!(left > 0 || left == -2, "{key}: {left}");
-        let ours = ["shop:v1:kv:{", "shop:v1:lock:{", "{shop:v1}1:"];
+        let ours = ["shop:v1:kv:{", "shop:v1:lock:{", "{shop:v1}2:"];
         assert!(ours.iter().any(|start| key.starts_with(start)), "{key}");
-        assert!(!key.contains(['*', '\n']) || key.starts_with("{shop:v1}1:"), "{key}");
+        assert!(!key.contains(['*', '\n']) || key.starts_with("{shop:v1}2:"), "{key}");
     }
 }
 
@@ -196,7 +196,7 @@ async fn values_are_there_as_long_as_their_views_generation_which_may_be_evicted
     let kv = one.kv().prefixed("user:");
     kv.set("k", "value", Duration::from_secs(7200)).await.expect("set");
     let script = "local least = math.huge
-        for _, key in ipairs(redis.call('KEYS', '{shop:v1}1:t:*')) do
+        for _, key in ipairs(redis.call('KEYS', '{shop:v1}2:t:*')) do
             least = math.min(least, redis.call('PTTL', key))
         end
         return least";
@@ -204,7 +204,7 @@ async fn values_are_there_as_long_as_their_views_generation_which_may_be_evicted
     // Reading asks for less, and does not shorten it.
     assert!(kv.get::<String>("k").await.is_some());
     assert!(left > 7_200_000 - 10_000, "{left}");
-    let evict = "return redis.call('DEL', unpack(redis.call('KEYS', '{shop:v1}1:t:*')))";
+    let evict = "return redis.call('DEL', unpack(redis.call('KEYS', '{shop:v1}2:t:*')))";
     server.command(&["EVAL", evict, "0"]).await;
     assert_eq!(two.kv().prefixed("user:").get::<String>("k").await, None);
     assert_eq!(kv.get::<String>("k").await, None);
