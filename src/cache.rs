@@ -60,6 +60,8 @@ pub(crate) struct Engine {
     pub(crate) stats: Registry,
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
+    /// A part of every key; see `Declarations::rulings`.
+    pub(crate) rulings: AtomicU64,
     pub(crate) last_bumps: LastBumps,
     /// Counts the loads that began.
     loads: AtomicU64,
@@ -105,6 +107,7 @@ impl Engine {
             stats: Registry::default(),
             databases: Mutex::default(),
             declarations: RwLock::default(),
+            rulings: AtomicU64::new(0),
             last_bumps: LastBumps::default(),
             loads: AtomicU64::new(0),
             schema_changes: AtomicUsize::new(0),

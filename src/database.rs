@@ -16,6 +16,7 @@ use crate::barrier::barrier;
 use crate::cache::Engine;
 use crate::catalog;
 use crate::change::Bump;
+use crate::declare::KeyIgnored;
 use crate::event::{Cause, Event, Reason};
 use crate::key::{Digest, PROTOCOL};
 use crate::schema::{Name, Schema};
@@ -204,6 +205,7 @@ impl Database {
         values: &[Value],
     ) -> Digest {
         let mut hash = self.base.clone();
+        hash.update(self.engine.rulings.load(Ordering::SeqCst).to_le_bytes());
         // An entry that was filled without a tag does not end with it.
         hash.update((tags.len() as u64).to_le_bytes());
         let mut text = |text: &str| {
@@ -321,8 +323,12 @@ impl Database {
             Ok(schema) => {
                 let declared = &self.engine.declarations;
                 let declared = declared.read().unwrap_or_else(PoisonError::into_inner);
-                declared.complete(schema, self.backend.into());
+                let alone = self.engine.shared.is_none();
+                let ignored = declared.complete(schema, self.backend.into(), alone);
                 drop(declared);
+                for KeyIgnored { table, column, why } in &ignored {
+                    self.engine.tell(|| Event::KeyIgnored { table, column, why });
+                }
                 self.engine.tell(|| Event::Catalog { tables: schema.tables.len() });
                 if let Some(why) = &schema.partly_hidden {
                     self.engine.tell(|| Event::CatalogPartlyHidden { why });

@@ -190,7 +190,7 @@ impl<'r, D: Source, R: Results> ReadThrough<'r, D, R> {
     /// The store's part of a fill.
     pub(super) fn remote(&self, replace: bool) -> Remote {
         let engine = self.engine();
-        Remote::new(engine.keep_ms(self.options.ttl(engine).max(engine.default_ttl)), replace)
+        Remote::new(engine.keep_ms(self.ttl.max(engine.default_ttl)), replace)
     }
 
     /// Step 1 in the store; before the first statement, unless its entry is there: `true`, and it
