@@ -10,6 +10,7 @@ use sqlparser::ast::Ident;
 
 use crate::cache::{Engine, QueryCache};
 use crate::entity::{EntityName, EntityPolicy};
+use crate::fault::{Fault, broken};
 use crate::schema::{KeyClass, Name, Routine, Schema, View};
 use crate::sql::facts::{Analysis, WriteFacts};
 use crate::sql::{self, Dialect};
@@ -136,7 +137,9 @@ fn add_keys(
         let why = match found.folds {
             _ if !alone => Some("another process that shares the store may not know of it"),
             // Rows with keys that differ in case alone would be one.
-            _ if fold && primary.contains(&column) => Some("it is of the primary key"),
+            _ if fold && primary.contains(&column) && !broken(Fault::FoldedPrimaryKeys) => {
+                Some("it is of the primary key")
+            }
             Some(folds) if fold => {
                 found.class = KeyClass::Folded(folds);
                 None

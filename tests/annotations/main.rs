@@ -1,5 +1,6 @@
 //! What entities say about their own caching holds, and none of it makes an answer stale.
 
+mod case_insensitive;
 mod entities;
 mod folded;
 mod keys;
