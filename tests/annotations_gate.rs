@@ -7,6 +7,7 @@ mod folded;
 mod support;
 
 use sea_orm_cache::fault::{Fault, set};
+use support::servers::Backend;
 
 #[tokio::test]
 async fn each_rule_of_folded_keys_is_needed() {
@@ -14,7 +15,7 @@ async fn each_rule_of_folded_keys_is_needed() {
         let mut noticed = false;
         for seed in 0..100 {
             set(fault);
-            noticed = folded::first_stale(seed, 60).await.0.is_some();
+            noticed = folded::first_stale(Backend::Sqlite, seed, 60).await.0.is_some();
             set(Fault::None);
             if noticed {
                 break;

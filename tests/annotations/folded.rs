@@ -9,6 +9,7 @@ use sea_orm::{DbBackend, QuerySelect, Statement, TransactionTrait, Value};
 use sea_orm_cache::prelude::*;
 use sea_orm_cache::{CacheSource, Capture};
 
+use crate::support::servers::{Backend, TestDb};
 use crate::support::{File, TTL, checked};
 
 pub mod person {
@@ -102,22 +103,44 @@ pub const SCHEMA: &str = "
     CREATE TABLE word (spelling TEXT COLLATE NOCASE NOT NULL PRIMARY KEY, uses INTEGER NOT NULL);
 ";
 
+/// The same as MariaDB spells it: what its usual collation takes for equal is even more.
+fn schema(backend: Backend) -> String {
+    match backend {
+        Backend::MySql => SCHEMA
+            .replace("INTEGER PRIMARY KEY", "INTEGER AUTO_INCREMENT PRIMARY KEY")
+            .replace("TEXT COLLATE NOCASE", "TEXT")
+            .replace("TEXT", "VARCHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"),
+        _ => SCHEMA.to_owned(),
+    }
+}
+
 const TEXTS: [&str; 6] = ["a", "A", "a ", "b", "é", ""];
 
 pub struct World {
-    _file: File,
+    /// It goes with the world.
+    _place: (Option<File>, Option<TestDb>),
     pub cache: QueryCache,
     pub db: CachedConnection,
 }
 
-pub async fn world(capture: Capture) -> World {
-    let file = File::new();
-    let plain = file.pool(4).await;
-    plain.execute_unprepared(SCHEMA).await.expect("the schema");
+pub async fn world(backend: Backend, capture: Capture) -> World {
+    let (place, plain) = match backend {
+        Backend::Sqlite => {
+            let file = File::new();
+            let plain = file.pool(4).await;
+            ((Some(file), None), plain)
+        }
+        server => {
+            let db = TestDb::new(server).await;
+            let plain = db.pool(4).await;
+            ((None, Some(db)), plain)
+        }
+    };
+    plain.execute_unprepared(&schema(backend)).await.expect("the schema");
     let cache = checked().capture(capture).build().await.expect("a cache");
     cache.register::<person::Entity>().register::<account::Entity>().register::<word::Entity>();
     let db = cache.connect(plain).await.expect("a connection");
-    World { _file: file, cache, db }
+    World { _place: place, cache, db }
 }
 
 /// All that is asked for one text. A TTL of zero asks the database.
@@ -182,17 +205,18 @@ fn write(rng: &mut Rng) -> (String, Vec<Value>) {
 }
 
 /// The first stale answer among so many writes, if any; and how many hits there were.
-pub async fn first_stale(seed: u64, writes: usize) -> (Option<String>, u64) {
+pub async fn first_stale(backend: Backend, seed: u64, writes: usize) -> (Option<String>, u64) {
     let mut rng = Rng::with_seed(seed);
     let capture = [Capture::Never, Capture::Auto, Capture::Always][seed as usize % 3];
-    let world = world(capture).await;
+    let world = world(backend, capture).await;
     let mut done = Vec::new();
     for _ in 0..writes {
         let text = TEXTS[rng.usize(..TEXTS.len())];
         answers(&world.db, text, TTL).await;
         let (sql, values) = write(&mut rng);
         done.push(format!("{sql} {values:?}"));
-        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
+        let statement =
+            Statement::from_sql_and_values(world.db.get_database_backend(), sql, values);
         if rng.bool() {
             drop(world.db.query_all_raw(statement).await);
         } else {
@@ -214,7 +238,7 @@ pub async fn first_stale(seed: u64, writes: usize) -> (Option<String>, u64) {
 
 /// Two words that differ in a space at their end change together: is either look-up stale?
 pub async fn words_of_one_form() -> bool {
-    let world = world(Capture::Always).await;
+    let world = world(Backend::Sqlite, Capture::Always).await;
     let ask = async |ttl| {
         let mut found = Vec::new();
         for uses in 0..5 {
