@@ -1,17 +1,14 @@
 //! What the user says about the database that its catalog does not tell.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use sea_orm::EntityTrait;
-use sha2::{Digest as _, Sha256};
-use sqlparser::ast::Ident;
 
 use crate::cache::{Engine, QueryCache};
-use crate::entity::{EntityName, EntityPolicy};
-use crate::fault::{Fault, broken};
-use crate::schema::{KeyClass, Name, Routine, Schema, View};
+use crate::policy::{self, KeyIgnored, Policies};
+use crate::schema::{Name, Routine, Schema, View};
 use crate::sql::facts::{Analysis, WriteFacts};
 use crate::sql::{self, Dialect};
 
@@ -26,14 +23,7 @@ pub(crate) struct Declarations {
     /// The tables that a function reads.
     functions: HashMap<Name, Vec<Name>>,
     /// What entities say, by the names of their tables.
-    pub(crate) policies: BTreeMap<EntityName, EntityPolicy>,
-}
-
-/// A key column that was declared and can't be one.
-pub(crate) struct KeyIgnored {
-    pub(crate) table: Name,
-    pub(crate) column: Name,
-    pub(crate) why: &'static str,
+    pub(crate) policies: Policies,
 }
 
 /// Says what the database's catalog does not: see [`QueryCache::declare`]. What is said counts from
@@ -78,79 +68,8 @@ impl Declarations {
             let routine = Routine { may_write: false, reads: Some(tables.clone()) };
             schema.routines.insert(function.clone(), routine);
         }
-        let mut ignored = Vec::new();
-        for (name, policy) in &self.policies {
-            let found = dialect.entity_table(name.schema.as_deref(), &name.table, schema);
-            if let Some(table) = found {
-                rule(policy, &table, schema);
-                ignored.extend(add_keys(policy, &table, schema, dialect, alone));
-            }
-        }
-        ignored
+        policy::apply(&self.policies, schema, dialect, alone)
     }
-
-    /// What of the policies decides on what an entry rests: caches that differ in it share none.
-    /// Zero: nothing.
-    fn rulings(&self) -> u64 {
-        let ruled = self.policies.iter().filter(|(_, policy)| policy.rules());
-        let ruled: Vec<_> =
-            ruled.map(|(name, policy)| (name, policy.no_cache, &policy.tags)).collect();
-        if ruled.is_empty() {
-            return 0;
-        }
-        let digest = Sha256::digest(format!("{ruled:?}"));
-        digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
-    }
-}
-
-/// Notes what counts for each query that reads this table, or the one that it is a part of.
-fn rule(policy: &EntityPolicy, table: &Name, schema: &mut Schema) {
-    if !policy.rules() {
-        return;
-    }
-    let whole = schema.table(table).and_then(|table| table.part_of.clone());
-    for name in [table.clone()].into_iter().chain(whole) {
-        let ruling = schema.rulings.entry(name).or_default();
-        ruling.no_cache |= policy.no_cache;
-        ruling.tags.extend(policy.tags.iter().cloned());
-    }
-}
-
-/// Makes the columns that an entity declares keys of their table, where they can be told apart.
-fn add_keys(
-    policy: &EntityPolicy,
-    name: &Name,
-    schema: &mut Schema,
-    dialect: Dialect,
-    alone: bool,
-) -> Vec<KeyIgnored> {
-    let Some(table) = schema.tables.get_mut(name) else { return Vec::new() };
-    let primary: Vec<Name> = table.primary_key().map(|column| column.name.clone()).collect();
-    let mut ignored = Vec::new();
-    let exact = policy.keys.iter().map(|column| (column, false));
-    let folded = policy.case_insensitive.iter().map(|column| (column, true));
-    for (column, fold) in exact.chain(folded) {
-        let column = dialect.fold(&Ident::with_quote('"', &**column));
-        let Some(found) = table.columns.iter_mut().find(|known| known.name == column) else {
-            continue;
-        };
-        let why = match found.folds {
-            _ if !alone => Some("another process that shares the store may not know of it"),
-            // Rows with keys that differ in case alone would be one.
-            _ if fold && primary.contains(&column) && !broken(Fault::FoldedPrimaryKeys) => {
-                Some("it is of the primary key")
-            }
-            Some(folds) if fold => {
-                found.class = KeyClass::Folded(folds);
-                None
-            }
-            _ if found.class == KeyClass::None => Some("how it compares values is not known"),
-            _ => None,
-        };
-        found.is_key |= why.is_none();
-        ignored.extend(why.map(|why| KeyIgnored { table: name.clone(), column, why }));
-    }
-    ignored
 }
 
 /// What a write to this table, partition or view means, by its name in SQL or in the catalog.
@@ -279,6 +198,6 @@ impl Engine {
         // Each process declares for itself.
         self.forget_entries();
         // Last: what has this in its key must rest on what is said now.
-        self.rulings.store(all.rulings(), Ordering::SeqCst);
+        self.rulings.store(policy::rulings(&all.policies), Ordering::SeqCst);
     }
 }

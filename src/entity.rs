@@ -62,8 +62,8 @@ pub struct EntityPolicy {
     family_ttls: Vec<(Family, Duration)>,
     pub(crate) no_cache: bool,
     pub(crate) tags: BTreeSet<Name>,
-    pub(crate) keys: BTreeSet<Name>,
-    pub(crate) case_insensitive: BTreeSet<Name>,
+    keys: BTreeSet<Name>,
+    case_insensitive: BTreeSet<Name>,
     related: BTreeSet<Name>,
 }
 
@@ -163,6 +163,12 @@ impl EntityPolicy {
     /// change nothing that is cached: entries depend on what their queries read.
     pub fn related_tables(&self) -> impl Iterator<Item = &str> {
         self.related.iter().map(|name| &**name)
+    }
+
+    /// The columns that are declared as keys, and whether they ignore case.
+    pub(crate) fn key_columns(&self) -> impl Iterator<Item = (&str, bool)> {
+        let exact = self.keys.iter().map(|name| (&**name, false));
+        exact.chain(self.case_insensitive.iter().map(|name| (&**name, true)))
     }
 
     /// Does it say anything about every query that reads the table?

@@ -39,6 +39,7 @@ mod interleavings;
 mod key;
 mod log;
 mod memory;
+mod policy;
 #[cfg(feature = "entity-registry")]
 mod registry;
 mod replica;

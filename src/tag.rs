@@ -33,7 +33,7 @@ pub enum Tag {
     Gone(Arc<str>, Option<Part>),
     /// `T#m`, `T#m¦c=v`: column `m` of a row changes.
     Column(Arc<str>, Arc<str>, Option<Part>),
-    /// A name that the user gave with [`tag`](crate::Cached::tag).
+    /// A name that the user gave with [`tag`](crate::Cached::tag), or that an entity declares.
     User(Arc<str>),
 }
 
