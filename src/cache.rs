@@ -62,6 +62,8 @@ pub(crate) struct Engine {
     pub(crate) kv: KvRegistry,
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
+    /// A part of every key; see `Declarations::rulings`.
+    pub(crate) rulings: AtomicU64,
     pub(crate) last_bumps: LastBumps,
     pub(crate) rules: Registry,
     /// Counts the loads that began.
@@ -109,6 +111,7 @@ impl Engine {
             kv: KvRegistry::new(builder.named, builder.default_ttl),
             databases: Mutex::default(),
             declarations: RwLock::default(),
+            rulings: AtomicU64::new(0),
             last_bumps: LastBumps::default(),
             rules: Registry::default(),
             loads: AtomicU64::new(0),

@@ -35,7 +35,7 @@ pub enum Tag {
     Gone(Arc<str>, Option<Part>),
     /// `T#m`, `T#m¦c=v`: column `m` of a row changes.
     Column(Arc<str>, Arc<str>, Option<Part>),
-    /// A name that the user gave with [`tag`](crate::Cached::tag).
+    /// A name that the user gave with [`tag`](crate::Cached::tag), or that an entity declares.
     User(Arc<str>),
     /// `list:book`: every entry of a family and a table depends on this.
     Family(Family, Arc<str>),
