@@ -1,5 +1,6 @@
 //! Settings of a cache.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::codec::{Compression, Packing};
 use crate::error::Error;
 use crate::event::Observer;
+use crate::kv::KvConfig;
 use crate::shared::{Coherence, Shared, WhenAway};
 use crate::store::Store;
 #[cfg(feature = "redis")]
@@ -45,6 +47,7 @@ pub struct QueryCacheBuilder {
     pub(crate) capture: Capture,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) named: BTreeMap<String, KvConfig>,
     store: Option<Behind>,
     coherence: Coherence,
     when_away: WhenAway,
@@ -79,6 +82,7 @@ impl Default for QueryCacheBuilder {
             capture: Capture::Auto,
             clock: Arc::new(SystemClock::default()),
             observer: None,
+            named: BTreeMap::new(),
             store: None,
             coherence: Coherence::default(),
             when_away: WhenAway::default(),
@@ -187,6 +191,22 @@ impl QueryCacheBuilder {
         self
     }
 
+    /// A cache of single values apart from [`QueryCache::kv`], with a TTL and limits of its own;
+    /// [`QueryCache::kv_named`] gives it. Its name is of letters, digits, `-`, `_` and `.`. Of two
+    /// with the same name the later one counts.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sea_orm_cache::{KvConfig, QueryCache};
+    ///
+    /// let sessions = KvConfig::new().ttl(Duration::from_secs(1800));
+    /// let builder = QueryCache::builder().named("sessions", sessions);
+    /// ```
+    pub fn named(mut self, name: &str, config: KvConfig) -> Self {
+        self.named.insert(name.to_owned(), config);
+        self
+    }
+
     /// When memory may answer although other processes write. The default is
     /// [`Coherence::Strong`].
     pub fn coherence(mut self, coherence: Coherence) -> Self {
@@ -209,11 +229,13 @@ impl QueryCacheBuilder {
     /// let us in; with a store, [`Error::is_no_runtime`] outside a Tokio runtime.
     pub async fn build(mut self) -> Result<QueryCache, Error> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if self.prefix.is_empty() || !self.prefix.chars().all(allowed) {
-            return Err(Error::config(format!(
-                "prefix {:?} must be made of letters, digits, '-', '_' and '.'",
-                self.prefix
-            )));
+        let names = self.named.keys().map(|name| ("the name of a cache", &**name));
+        for (what, name) in names.chain([("prefix", &*self.prefix)]) {
+            if name.is_empty() || !name.chars().all(allowed) {
+                return Err(Error::config(format!(
+                    "{what}: {name:?} must be made of letters, digits, '-', '_' and '.'"
+                )));
+            }
         }
         if !(0.0..=1.0).contains(&self.ttl_jitter) {
             return Err(Error::config(format!(

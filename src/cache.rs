@@ -19,6 +19,7 @@ use crate::event::{Cause, Event, Observer};
 use crate::explain::Explanation;
 use crate::flight::Flights;
 use crate::key::Digest;
+use crate::kv::Registry as KvRegistry;
 use crate::memory::{Entry, Kind, Memory};
 use crate::replica::LastBumps;
 use crate::rules::Registry;
@@ -58,8 +59,11 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stats: stats::Registry,
+    pub(crate) kv: KvRegistry,
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
+    /// A part of every key; see `Declarations::rulings`.
+    pub(crate) rulings: AtomicU64,
     pub(crate) last_bumps: LastBumps,
     pub(crate) rules: Registry,
     /// Counts the loads that began.
@@ -104,8 +108,10 @@ impl Engine {
             clock: builder.clock,
             observer: builder.observer,
             stats: stats::Registry::default(),
+            kv: KvRegistry::new(builder.named, builder.default_ttl),
             databases: Mutex::default(),
             declarations: RwLock::default(),
+            rulings: AtomicU64::new(0),
             last_bumps: LastBumps::default(),
             rules: Registry::default(),
             loads: AtomicU64::new(0),

@@ -3,7 +3,7 @@
 use crate::change::{Change, Effect, Image, Row};
 use crate::effect::{Known, changes, gone};
 use crate::fault::{Fault, broken};
-use crate::schema::{Action, ForeignKey, Name, Operation, Schema, Table};
+use crate::schema::{Action, Column, ForeignKey, Name, Operation, Schema, Table};
 use crate::tag::KeyValue;
 
 /// What one change brings about by itself; `None` if that can't be told.
@@ -46,12 +46,17 @@ fn cascade(key: &ForeignKey, effect: &Effect, schema: &Schema) -> Vec<Change> {
         let acts = key.on_delete != Action::Nothing || key.on_update != Action::Nothing;
         return if acts { change(Effect::Unknown) } else { Vec::new() };
     };
+    let parent = schema.table(&key.parent);
     let fixed = |image: &Image| {
         let mut found = Image::default();
-        for (column, parent) in key.columns.iter().zip(&key.parent_columns) {
-            let value = image.get(parent).cloned();
-            let admits = |v: &KeyValue| child.column(column).is_some_and(|c| c.admits(v));
-            found.set(column, value.filter(admits));
+        for (name, of_parent) in key.columns.iter().zip(&key.parent_columns) {
+            let column = child.column(name);
+            let folded = parent.and_then(|parent| parent.column(of_parent));
+            let folded = folded.is_some_and(Column::is_folded) && !broken(Fault::FoldedCascades);
+            // A folded value is not what the child's rows hold, byte by byte.
+            let same = |column: &&Column| !folded || column.is_folded();
+            let value = image.get(of_parent).cloned();
+            found.set(name, column.filter(same).zip(value).and_then(|(c, v)| c.canonical(v)));
         }
         found
     };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::fault::{Fault, broken};
-use crate::schema::{Name, Schema, Table};
+use crate::schema::{Column, Name, Schema, Table};
 use crate::tag::{KeyValue, Part, Tag, TagId};
 
 /// The known key columns of a row. A column that is missing has an unknown value.
@@ -261,17 +261,19 @@ impl Bump {
                     let part = row.after.part(&key.name);
                     self.push(Tag::Column(table.name.clone(), column.clone(), Some(part)));
                 }
-                if table.column(column).is_some_and(|column| column.is_key) {
+                if let Some(column) = table.column(column).filter(|column| column.is_key) {
                     self.move_slice(table, column, row);
                 }
             }
         }
     }
 
-    /// The row leaves one slice and enters another.
-    fn move_slice(&mut self, table: &Table, column: &Name, row: &Row) {
-        let (before, after) = (row.before.part(column), row.after.part(column));
-        if before.value.is_none() || before != after {
+    /// The row leaves one slice and enters another. In the slices of a folded column it may do so
+    /// under a value of the same form, and may be shown otherwise where it stays.
+    fn move_slice(&mut self, table: &Table, column: &Column, row: &Row) {
+        let (before, after) = (row.before.part(&column.name), row.after.part(&column.name));
+        let folded = column.is_folded() && !broken(Fault::FoldedStays);
+        if before.value.is_none() || before != after || folded {
             self.push(Tag::Gone(table.name.clone(), Some(before)));
             self.push(Tag::Appear(table.name.clone(), Some(after)));
         }

@@ -18,6 +18,7 @@ use crate::catalog;
 use crate::change::Bump;
 use crate::event::{Cause, Event, Reason};
 use crate::key::{Digest, PROTOCOL};
+use crate::policy::KeyIgnored;
 use crate::schema::{Name, Schema};
 use crate::shared::Under;
 use crate::sql::facts::{Analysis, Control};
@@ -192,6 +193,7 @@ impl Base {
     /// The digest of one query: its result's kind, tags, scope, text and values.
     pub(crate) fn digest(
         self,
+        rulings: u64,
         kind: &[&str; 2],
         scope: &[Arc<str>],
         tags: &[Arc<str>],
@@ -199,6 +201,7 @@ impl Base {
         values: &[Value],
     ) -> Digest {
         let Self(mut hash) = self;
+        hash.update(rulings.to_le_bytes());
         // An entry that was filled without a tag does not end with it.
         hash.update((tags.len() as u64).to_le_bytes());
         let mut text = |text: &str| {
@@ -358,8 +361,12 @@ impl Database {
             Ok(schema) => {
                 let declared = &self.engine.declarations;
                 let declared = declared.read().unwrap_or_else(PoisonError::into_inner);
-                declared.complete(schema, self.backend.into());
+                let alone = self.engine.shared.is_none();
+                let ignored = declared.complete(schema, self.backend.into(), alone);
                 drop(declared);
+                for KeyIgnored { table, column, why } in &ignored {
+                    self.engine.tell(|| Event::KeyIgnored { table, column, why });
+                }
                 self.engine.tell(|| Event::Catalog { tables: schema.tables.len() });
                 if let Some(why) = &schema.partly_hidden {
                     self.engine.tell(|| Event::CatalogPartlyHidden { why });

@@ -1,10 +1,13 @@
 //! What the user says about the database that its catalog does not tell.
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use sea_orm::EntityTrait;
 
 use crate::cache::{Engine, QueryCache};
+use crate::policy::{self, KeyIgnored, Policies};
 use crate::schema::{Name, Routine, Schema, View};
 use crate::sql::facts::{Analysis, WriteFacts};
 use crate::sql::{self, Dialect};
@@ -19,6 +22,8 @@ pub(crate) struct Declarations {
     views: HashMap<Name, Vec<Name>>,
     /// The tables that a function reads.
     functions: HashMap<Name, Vec<Name>>,
+    /// What entities say, by the names of their tables.
+    pub(crate) policies: Policies,
 }
 
 /// Says what the database's catalog does not: see [`QueryCache::declare`]. What is said counts from
@@ -31,8 +36,14 @@ pub struct Declare<'c> {
 }
 
 impl Declarations {
-    /// Completes what the catalog told.
-    pub(crate) fn complete(&self, schema: &mut Schema, dialect: Dialect) {
+    /// Completes what the catalog told, and says which keys it could not use. `alone`: no other
+    /// process writes the same tables through a cache.
+    pub(crate) fn complete(
+        &self,
+        schema: &mut Schema,
+        dialect: Dialect,
+        alone: bool,
+    ) -> Vec<KeyIgnored> {
         let mut known = Vec::new();
         for (at, trigger) in schema.triggers.iter().enumerate() {
             let written = self.triggers.get(&trigger.table).filter(|_| trigger.writes.is_none());
@@ -57,6 +68,7 @@ impl Declarations {
             let routine = Routine { may_write: false, reads: Some(tables.clone()) };
             schema.routines.insert(function.clone(), routine);
         }
+        policy::apply(&self.policies, schema, dialect, alone)
     }
 }
 
@@ -179,10 +191,13 @@ impl QueryCache {
 
 impl Engine {
     /// What statements mean is read anew, and whatever was made under the old meaning forgotten.
-    fn declare(&self, add: impl FnOnce(&mut Declarations)) {
-        add(&mut self.declarations.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+    pub(crate) fn declare(&self, add: impl FnOnce(&mut Declarations)) {
+        let mut all = self.declarations.write().unwrap_or_else(PoisonError::into_inner);
+        add(&mut all);
         self.forget_schemas();
         // Each process declares for itself.
         self.forget_entries();
+        // Last: what has this in its key must rest on what is said now.
+        self.rulings.store(policy::rulings(&all.policies), Ordering::SeqCst);
     }
 }

@@ -79,6 +79,7 @@ impl Plan {
             Some(offset) => *offset == Operand::Literal(KeyValue::Int(0)),
         };
         let by_rows = from_the_start || broken(Fault::OffsetByRows);
+        facts.tags.iter().for_each(|name| plan.add(Tag::User(name.clone())));
         for occurrence in &facts.occurrences {
             let table = schema.table(&occurrence.table);
             let part_of = table.and_then(|table| table.part_of.as_ref());
@@ -244,7 +245,7 @@ fn values_of(equality: &Equality, values: &[Value], column: &Column) -> Option<V
             Operand::Literal(value) => value.clone(),
             Operand::Unknown => return None,
         };
-        column.admits(&value).then_some(value)
+        column.canonical(value)
     };
     equality.values.iter().map(value).collect()
 }
@@ -270,6 +271,10 @@ pub(crate) fn read(row: &QueryResult, index: usize, class: KeyClass) -> Option<K
             None => bytes()?.map(KeyValue::Bytes),
         },
         KeyClass::Bytes => bytes()?.map(KeyValue::Bytes),
+        KeyClass::Folded(folds) => match text()? {
+            Some(text) => Some(KeyValue::Text(folds.fold(&text)?)),
+            None => None,
+        },
         KeyClass::None => return None,
     };
     Some(value.unwrap_or(KeyValue::Null))

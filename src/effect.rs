@@ -71,14 +71,14 @@ fn of_whole(change: Change, schema: &Schema) -> Change {
     }
 }
 
-/// The value of an operand, if `column` can hold it in one spelling only.
+/// The value of an operand, if it has a form of its own in `column`.
 fn value_of(operand: &Operand, values: &[Value], column: &Column) -> Option<KeyValue> {
     let value = match operand {
         Operand::Param(index) => canonical(values.get(*index)?)?,
         Operand::Literal(value) => value.clone(),
         Operand::Unknown => return None,
     };
-    column.admits(&value).then_some(value)
+    column.canonical(value)
 }
 
 /// What the statement itself changes.

@@ -1,10 +1,11 @@
-//! The error of setting a cache up. Using it never fails: the database answers.
+//! The error of setting a cache up, and of writing single values. Cached queries never fail by
+//! the cache: the database answers.
 
 use std::fmt;
 
 use sea_orm::DbErr;
 
-/// Why a cache could not be built or connected.
+/// Why a cache could not be built or connected, or a value not be written with [`Kv`](crate::Kv).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -21,6 +22,10 @@ enum Kind {
     Config(String),
     NoRuntime,
     Database(DbErr),
+    Store(String),
+    Value(String),
+    Counter(String),
+    LockLost(u64),
 }
 
 impl Error {
@@ -36,7 +41,23 @@ impl Error {
         Self(Kind::Database(error))
     }
 
-    /// A setting of the builder is wrong; the message names it.
+    pub(crate) fn store(error: impl fmt::Display) -> Self {
+        Self(Kind::Store(error.to_string()))
+    }
+
+    pub(crate) fn value(message: impl Into<String>) -> Self {
+        Self(Kind::Value(message.into()))
+    }
+
+    pub(crate) fn counter(message: impl Into<String>) -> Self {
+        Self(Kind::Counter(message.into()))
+    }
+
+    pub(crate) fn lock_lost(token: u64) -> Self {
+        Self(Kind::LockLost(token))
+    }
+
+    /// A setting of the builder, or an argument, is wrong; the message names it.
     pub fn is_config(&self) -> bool {
         matches!(self.0, Kind::Config(_))
     }
@@ -50,17 +71,45 @@ impl Error {
     pub fn is_database(&self) -> bool {
         matches!(self.0, Kind::Database(_))
     }
+
+    /// The cache's store is away, or did not do it. It may have been done all the same.
+    pub fn is_store(&self) -> bool {
+        matches!(self.0, Kind::Store(_))
+    }
+
+    /// The value can't be stored: it has no bytes, or too many.
+    pub fn is_value(&self) -> bool {
+        matches!(self.0, Kind::Value(_))
+    }
+
+    /// What is under the key is no counter, or would no longer fit an `i64`.
+    pub fn is_counter(&self) -> bool {
+        matches!(self.0, Kind::Counter(_))
+    }
+
+    /// The lock was lost before it was released: others may have had it.
+    pub fn is_lock_lost(&self) -> bool {
+        matches!(self.0, Kind::LockLost(_))
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Config(message) => f.write_str(message),
+            Kind::Config(message) | Kind::Value(message) | Kind::Counter(message) => {
+                f.write_str(message)
+            }
             Kind::NoRuntime => f.write_str(
                 "connect() must be called inside a Tokio runtime: writes whose callers go away are \
                  finished on it",
             ),
             Kind::Database(error) => write!(f, "the database did not answer: {error}"),
+            Kind::Store(error) => write!(f, "the cache's store did not do it: {error}"),
+            Kind::LockLost(token) => write!(
+                f,
+                "the lock of token {token} was lost before it was released: its time was over, or \
+                 the store lost it"
+            ),
         }
     }
 }

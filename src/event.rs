@@ -109,6 +109,15 @@ pub enum Event<'a> {
         /// The code that says what they do, once it is completed where it needs to be.
         declare: &'a str,
     },
+    /// A column that an entity declares as a key is not used as one.
+    KeyIgnored {
+        /// The table, as in the catalog.
+        table: &'a str,
+        /// The column.
+        column: &'a str,
+        /// Why.
+        why: &'a str,
+    },
     /// The catalog may not list every trigger and foreign key, so every write invalidates
     /// everything.
     CatalogPartlyHidden {
@@ -228,6 +237,8 @@ pub enum Reason {
     RawTransaction,
     /// The caller asked for it with [`bypass`](crate::Cached::bypass).
     Requested,
+    /// The entity of this table or view says `no_cache`.
+    NoCache(String),
     /// The TTL is zero.
     ZeroTtl,
     /// A write to the same rows was committed while the query ran.
@@ -307,6 +318,7 @@ impl fmt::Display for Reason {
             Self::InTransaction => f.write_str("the read is inside a transaction"),
             Self::RawTransaction => f.write_str("raw SQL opened a transaction that is not over"),
             Self::Requested => f.write_str("bypass() was asked for"),
+            Self::NoCache(name) => write!(f, "{name} is never cached, as its entity says"),
             Self::ZeroTtl => f.write_str("the TTL is zero"),
             Self::Overlap => f.write_str("a write to the same data came in while the query ran"),
             Self::TooManyWrites => f.write_str("too many writes came in while the query ran"),
@@ -370,6 +382,9 @@ impl fmt::Display for Event<'_> {
             Self::RuleFailed { rule, error } => write!(f, "{rule} failed: {error}"),
             Self::CatalogPartlyHidden { why } => {
                 write!(f, "every write invalidates everything: {why}")
+            }
+            Self::KeyIgnored { table, column, why } => {
+                write!(f, "{column} of {table} is no key, although its entity says so: {why}")
             }
             Self::UnknownTriggers { table, declare } => write!(
                 f,

@@ -106,8 +106,8 @@ fn meaning(statement: &Statement, understanding: &Understanding) -> Meaning {
     let values = statement.values.as_ref().map_or(&[][..], |values| &values.0);
     let schema = &understanding.schema;
     match &*understanding.analyze(&statement.sql) {
-        Analysis::Read(facts) => match &facts.uncacheable {
-            Some(reason) => Meaning::Uncacheable(reason.clone()),
+        Analysis::Read(facts) => match facts.refusal() {
+            Some(reason) => Meaning::Uncacheable(reason),
             None => {
                 let plan = Plan::new(facts, values, schema);
                 let members = plan.rows.iter().flat_map(|rows| rows.members.iter().cloned());

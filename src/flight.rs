@@ -6,12 +6,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use crate::key::Digest;
 use crate::memory::Entry;
 use crate::sync::{Mutex, lock};
+
+/// How long a task waits for another's load at most. That one goes on only while its caller polls
+/// it, who may be waiting for us; what takes longer is loaded by each for himself.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// The same for a load of this very task, as in `join!`, but perhaps further up, unpolled.
+const LONGEST_WAIT_FOR_SELF: Duration = Duration::from_millis(20);
 
 /// `Some(None)`: such a result is never stored, so nobody needs to wait for it.
 type Landed = Option<Option<Arc<Entry>>>;
@@ -87,4 +97,12 @@ impl Drop for Leader<'_> {
 pub(crate) async fn landed(mut receiver: watch::Receiver<Landed>) -> Landed {
     let landed = receiver.wait_for(Option::is_some).await.ok()?;
     landed.clone()
+}
+
+/// The same, if it does not take too long. `own`: it is a load of this very task.
+pub(crate) async fn landed_in_time(
+    receiver: watch::Receiver<Landed>,
+    own: bool,
+) -> Result<Landed, Elapsed> {
+    timeout(if own { LONGEST_WAIT_FOR_SELF } else { LONGEST_WAIT }, landed(receiver)).await
 }

@@ -21,6 +21,7 @@ mod declare;
 mod depend;
 mod detach;
 mod effect;
+mod entity;
 mod error;
 mod event;
 mod execute;
@@ -37,8 +38,12 @@ mod flight;
 mod interleavings;
 mod invalidate;
 mod key;
+mod kv;
 mod log;
 mod memory;
+mod policy;
+#[cfg(feature = "entity-registry")]
+mod registry;
 mod recorder;
 mod remember;
 mod replica;
@@ -69,13 +74,21 @@ pub use codec::{Compression, StorableEntity};
 pub use codec::{Packing, open, seal};
 pub use connection::CachedConnection;
 pub use declare::Declare;
+pub use entity::{CachedEntity, EntityPolicy};
 pub use error::Error;
 pub use event::{Cause, Event, Observer, Reason};
 pub use explain::Explanation;
 pub use invalidate::Invalidate;
 pub use key::{Family, Key};
+pub use kv::{Kv, KvConfig, KvLock};
 pub use remember::{Dependencies, Dependency, Valued};
 pub use rules::{ChangedRow, Commit, RowsOf, RuleOn, Rules, TableChange};
+#[cfg(feature = "entity-registry")]
+#[doc(hidden)]
+pub use registry::{Registered, submit};
+/// Writes the policy of an entity from `#[cached(..)]` on its model.
+#[cfg(feature = "macros")]
+pub use sea_orm_cache_macros::CachedEntity;
 pub use select::{
     CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
     ItemsAndPages, LoaderOf, Models, Outcome, PageStream, Pages, RawOf, Reader, Selection, Shaped,
@@ -88,7 +101,17 @@ pub use stream::CachedStream;
 pub use tag::{KeyValue, Part, Tag};
 pub use transaction::CachedTransaction;
 
+/// What the derive macro ends with: nobody collects entities.
+#[cfg(not(feature = "entity-registry"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __register_entity {
+    ($entity:ty) => {};
+}
+
 /// What most users import.
 pub mod prelude {
-    pub use crate::{CachedConnection, CachedExt, CachedLoaderExt, CachedTransaction, QueryCache};
+    pub use crate::{
+        CachedConnection, CachedEntity, CachedExt, CachedLoaderExt, CachedTransaction, QueryCache,
+    };
 }

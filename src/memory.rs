@@ -1,6 +1,7 @@
 //! The memory tier: typed values behind `Arc`, bounded by bytes.
 
 use std::any::{Any, TypeId};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -66,24 +67,31 @@ pub(crate) struct Memory {
     entries: Cache<Digest, Arc<Entry>, Bytes>,
 }
 
+/// A cache of so many bytes.
+pub(crate) fn bounded<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
+    max_bytes: usize,
+    weighter: W,
+) -> Cache<K, V, W> {
+    let mut options = OptionsBuilder::new();
+    options
+        .weight_capacity(max_bytes as u64)
+        .estimated_items_capacity((max_bytes / TYPICAL_ENTRY_BYTES).clamp(16, 1 << 20))
+        .shards((max_bytes / MIN_SHARD_BYTES).clamp(1, 64));
+    match options.build() {
+        Ok(options) => Cache::with_options(
+            options,
+            weighter,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        ),
+        // Only a missing option fails, and both are set.
+        Err(_) => Cache::with_weighter(16, max_bytes as u64, weighter),
+    }
+}
+
 impl Memory {
     pub(crate) fn new(max_bytes: usize) -> Self {
-        let mut options = OptionsBuilder::new();
-        options
-            .weight_capacity(max_bytes as u64)
-            .estimated_items_capacity((max_bytes / TYPICAL_ENTRY_BYTES).clamp(16, 1 << 20))
-            .shards((max_bytes / MIN_SHARD_BYTES).clamp(1, 64));
-        let entries = match options.build() {
-            Ok(options) => Cache::with_options(
-                options,
-                Bytes,
-                DefaultHashBuilder::default(),
-                DefaultLifecycle::default(),
-            ),
-            // Only a missing option fails, and both are set.
-            Err(_) => Cache::with_weighter(16, max_bytes as u64, Bytes),
-        };
-        Self { entries }
+        Self { entries: bounded(max_bytes, Bytes) }
     }
 
     pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<Entry>> {

@@ -1,7 +1,7 @@
 //! What is known about a database's schema: the vocabulary that the catalog readers fill and the
 //! SQL analysis consults. Pure data, no I/O.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::sql::facts::WriteFacts;
@@ -38,6 +38,17 @@ pub(crate) struct Schema {
     pub(crate) lenient: bool,
     /// A transaction that does not ask for another isolation level has READ COMMITTED.
     pub(crate) read_committed: bool,
+    /// What entities say about reading their tables and views.
+    pub(crate) rulings: HashMap<Name, Ruling>,
+}
+
+/// What an entity says about every query that reads its table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ruling {
+    /// It is never cached.
+    pub(crate) no_cache: bool,
+    /// It depends on these names of the user, too.
+    pub(crate) tags: BTreeSet<Name>,
 }
 
 /// A function that is not the database's own.
@@ -86,6 +97,9 @@ pub(crate) enum Unfit {
 pub(crate) struct Column {
     pub(crate) name: Name,
     pub(crate) class: KeyClass,
+    /// Where it compares text by no other rule than a known one that ignores case, spaces at the
+    /// end, or both: what it may be told apart by, if that is asked for.
+    pub(crate) folds: Option<Folds>,
     /// Part of a primary, foreign or unique key, or first in an index: what queries filter by.
     pub(crate) is_key: bool,
     pub(crate) default: ColumnDefault,
@@ -106,8 +120,18 @@ pub(crate) enum KeyClass {
     Bytes,
     /// A column of a server: it holds values of one type only.
     Typed(Typed),
+    /// Text that is told apart by less than its bytes: never the key by which rows are told apart.
+    Folded(Folds),
     /// No canonical form: case-insensitive or padded text, floats, decimals.
     None,
+}
+
+/// Printable ASCII in small letters without spaces at its end: under the collations that are known
+/// to fold, values that are equal have the same form, or one of them has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Folds {
+    /// In characters: what is longer may be cut off without a word.
+    pub(crate) limit: Option<u32>,
 }
 
 /// The types of PostgreSQL and MySQL whose values have one canonical form.
@@ -285,6 +309,20 @@ impl Table {
 }
 
 impl Column {
+    /// The form that `value` has in this column; `None` if it has none of its own.
+    pub(crate) fn canonical(&self, value: KeyValue) -> Option<KeyValue> {
+        match (self.class, value) {
+            (KeyClass::Folded(folds), KeyValue::Text(text)) => {
+                folds.fold(&text).map(KeyValue::Text)
+            }
+            (_, value) => self.admits(&value).then_some(value),
+        }
+    }
+
+    pub(crate) fn is_folded(&self) -> bool {
+        matches!(self.class, KeyClass::Folded(_))
+    }
+
     /// Can a column of this kind hold `value` in exactly one spelling?
     pub(crate) fn admits(&self, value: &KeyValue) -> bool {
         match (self.class, value) {
@@ -297,6 +335,14 @@ impl Column {
             (KeyClass::Typed(typed), value) => typed.admits(value),
             _ => false,
         }
+    }
+}
+
+impl Folds {
+    pub(crate) fn fold(self, text: &str) -> Option<String> {
+        let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let fits = self.limit.is_none_or(|limit| text.len() <= limit as usize);
+        (plain && fits).then(|| text.trim_end_matches(' ').to_ascii_lowercase())
     }
 }
 

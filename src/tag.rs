@@ -35,7 +35,7 @@ pub enum Tag {
     Gone(Arc<str>, Option<Part>),
     /// `T#m`, `T#m¦c=v`: column `m` of a row changes.
     Column(Arc<str>, Arc<str>, Option<Part>),
-    /// A name that the user gave with [`tag`](crate::Cached::tag).
+    /// A name that the user gave with [`tag`](crate::Cached::tag), or that an entity declares.
     User(Arc<str>),
     /// `list:book`: every entry of a family and a table depends on this.
     Family(Family, Arc<str>),
@@ -99,6 +99,14 @@ impl TagId {
     pub(crate) fn schema() -> Self {
         let mut name = Name::new();
         name.part(b"s");
+        name.finish()
+    }
+
+    /// The name of a view of single values, whose version is a part of their keys.
+    pub(crate) fn view(path: &str) -> Self {
+        let mut name = Name::new();
+        name.part(b"kv");
+        name.part(path.as_bytes());
         name.finish()
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use crate::schema::{
-    Action, Column, ColumnDefault, ForeignKey, KeyClass, Name, Operation, Routine, Schema, Table,
-    Trigger, Typed, Unfit, View,
+    Action, Column, ColumnDefault, Folds, ForeignKey, KeyClass, Name, Operation, Routine, Schema,
+    Table, Trigger, Typed, Unfit, View,
 };
 use crate::sql::{Dialect, qualified, trigger};
 
@@ -215,9 +215,11 @@ async fn read_columns(
             ColumnDefault::Unknown
         };
         let length: i64 = row.try_get_by("length")?;
+        let (kind, collation) = (text("kind")?, text("coll")?);
         table.columns.push(Column {
             name: folded(&row, "name")?,
-            class: class_of(&text("kind")?, &text("type")?, &text("coll")?, length),
+            class: class_of(&kind, &text("type")?, &collation, length),
+            folds: folds_of(&kind, &collation, length),
             is_key: false,
             default,
             // A time that is set whenever something else is counts like one.
@@ -256,6 +258,27 @@ fn class_of(kind: &str, full: &str, collation: &str, length: i64) -> KeyClass {
         "varbinary" | "blob" | "mediumblob" | "longblob" | "tinyblob" => Typed::Bytes(None),
         _ => return KeyClass::None,
     })
+}
+
+/// Text under a collation in which printable ASCII is told apart by all but its case and the spaces
+/// at its end. Not all that ignore case are so: under `roman_ci` I equals J, and U equals V.
+fn folds_of(kind: &str, collation: &str, length: i64) -> Option<Folds> {
+    let (charset, rules) = collation.split_once('_').unwrap_or_default();
+    let unicode = matches!(charset, "utf8mb4" | "utf8mb3" | "utf8");
+    let known = match rules {
+        "general_ci" => unicode || matches!(charset, "latin1" | "ascii"),
+        "swedish_ci" => charset == "latin1",
+        "unicode_ci" | "unicode_520_ci" | "0900_ai_ci" | "0900_as_ci" | "uca1400_ai_ci"
+        | "uca1400_as_ci" => unicode,
+        _ => false,
+    };
+    let limit = u32::try_from(length).ok();
+    let limit = match kind {
+        "varchar" => limit,
+        "text" | "mediumtext" | "longtext" | "tinytext" => limit.map(|bytes| bytes / 4),
+        _ => return None,
+    };
+    known.then_some(Folds { limit })
 }
 
 async fn read_indexes(

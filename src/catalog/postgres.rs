@@ -310,6 +310,8 @@ async fn read_columns(
         table.columns.push(Column {
             name: row.try_get_by::<String, _>("name")?.into(),
             class,
+            // Which rules a collation that ignores case follows can't be told from its name.
+            folds: None,
             is_key: false,
             default,
             generated: row.try_get_by("generated")?,

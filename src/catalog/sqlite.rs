@@ -7,8 +7,8 @@ use sqlparser::ast::{ColumnOption, Statement as Parsed};
 use sqlparser::tokenizer::Token;
 
 use crate::schema::{
-    Action, Column, ColumnDefault, ForeignKey, KeyClass, Name, Operation, Schema, Table, Trigger,
-    Unfit, View,
+    Action, Column, ColumnDefault, Folds, ForeignKey, KeyClass, Name, Operation, Schema, Table,
+    Trigger, Unfit, View,
 };
 use crate::sql::{Dialect, create_table_statement, sql_tokens, trigger};
 
@@ -177,6 +177,7 @@ async fn read_columns(
         table.columns.push(Column {
             name: folded(&row, "name")?,
             class: class_of(&declared),
+            folds: None,
             is_key: pk > 0,
             default: if is_null { ColumnDefault::Null } else { ColumnDefault::Unknown },
             generated: matches!(hidden, 2 | 3),
@@ -208,12 +209,22 @@ fn apply_collations(table: &mut Table, sql: &str) {
         return table.columns.iter_mut().for_each(spell_loosely);
     };
     for definition in &create.columns {
-        let collates = definition.options.iter().any(|option| match &option.option {
-            ColumnOption::Collation(name) => !name.to_string().eq_ignore_ascii_case("binary"),
-            _ => false,
-        });
+        let collations: Vec<_> = definition
+            .options
+            .iter()
+            .filter_map(|option| match &option.option {
+                ColumnOption::Collation(name) => Some(name.to_string().to_ascii_lowercase()),
+                _ => None,
+            })
+            .filter(|name| name != "binary")
+            .collect();
         let name = Dialect::Sqlite.fold(&definition.name);
-        if let Some(column) = table.columns.iter_mut().find(|c| collates && c.name == name) {
+        let own = |column: &&mut Column| !collations.is_empty() && column.name == name;
+        if let Some(column) = table.columns.iter_mut().find(own) {
+            // Others are the application's own.
+            let known = collations.iter().all(|name| matches!(&**name, "nocase" | "rtrim"));
+            let folds = known && column.class == KeyClass::Text;
+            column.folds = folds.then_some(Folds { limit: None });
             spell_loosely(column);
         }
     }

@@ -19,6 +19,7 @@ mod serde;
 use std::marker::PhantomData;
 
 pub use self::serde::Serde;
+pub(crate) use self::serde::{read, write};
 pub use columns::{Columns, StorableEntity};
 pub use compression::Compression;
 pub use envelope::{Packing, open, seal};

@@ -61,7 +61,7 @@ where
 const MAX_DEPTH: usize = 128;
 
 /// A value that takes all of the bytes.
-pub(super) fn read<'b, T, E>(
+pub(crate) fn read<'b, T, E>(
     mut bytes: &'b [u8],
     read: impl FnOnce(Reader<'_, 'b>) -> Result<T, E>,
 ) -> Option<T> {
@@ -72,11 +72,15 @@ pub(super) fn read<'b, T, E>(
     bytes.is_empty().then_some(value)
 }
 
-type Reader<'r, 'b> = rmp_serde::Deserializer<rmp_serde::decode::ReadReader<&'r mut &'b [u8]>>;
+pub(crate) type Reader<'r, 'b> =
+    rmp_serde::Deserializer<rmp_serde::decode::ReadReader<&'r mut &'b [u8]>>;
 
 /// Some types write text where people may read it and bytes elsewhere, but behind `flatten` serde
 /// always reads as for people.
-fn write<T: Serialize, W: io::Write>(value: &T, out: W) -> Result<W, Unencodable> {
+pub(crate) fn write<T: Serialize + ?Sized, W: io::Write>(
+    value: &T,
+    out: W,
+) -> Result<W, Unencodable> {
     let mut writer = rmp_serde::Serializer::new(out).with_struct_map().with_human_readable();
     value.serialize(&mut writer).map_err(|error| Unencodable(error.to_string()))?;
     Ok(writer.into_inner())

@@ -1,27 +1,17 @@
 //! A cached read and the other tasks of this process that miss the same.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::timeout;
 
 use super::internal::Place;
 use super::options::Mode;
 use super::read::ReadThrough;
 use crate::codec::Results;
-use crate::flight::{Leader, Role, landed};
+use crate::flight::{Leader, Role, landed_in_time};
 use crate::key::Digest;
 use crate::memory::Entry;
 
 /// How often a task waits for another's load before it asks the database itself.
 pub(super) const JOINS: usize = 3;
-
-/// How long it waits at most. A load goes on only while its caller polls it, and that one may be
-/// waiting for us; a query that takes longer is asked by each for himself.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// The same for a load of this very task, as in `join!`, but perhaps further up, unpolled.
-const LONGEST_WAIT_FOR_SELF: Duration = Duration::from_millis(20);
 
 impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     /// Waits for another task that loads the same, at most `patience` times.
@@ -47,10 +37,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             match self.engine().flights.board(digest) {
                 Role::Join(flight, own) if joins < patience => {
                     joins += 1;
-                    let longest = if own { LONGEST_WAIT_FOR_SELF } else { LONGEST_WAIT };
-                    let Ok(landed) = timeout(longest, landed(flight)).await else {
-                        return Ok(None);
-                    };
+                    let Ok(landed) = landed_in_time(flight, own).await else { return Ok(None) };
                     let Some(landed) = landed else { continue };
                     let Some(entry) = landed else { return Ok(None) };
                     // What a refresh stored in the meantime is younger.

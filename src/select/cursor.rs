@@ -223,7 +223,7 @@ macro_rules! made_before {
             #[allow(private_interfaces)]
             fn with_options(self, options: Options) -> Self::Cached {
                 let words = format!("{self:?}");
-                Cached::new(CursorOf { words, ..CursorOf::new(self) }, options)
+                Cached::new(CursorOf { words, ..CursorOf::new(self) }, options.of::<M::Entity>())
             }
         }
     };

@@ -48,7 +48,7 @@ pub trait CachedLoaderExt<E: EntityTrait>: EntityLoaderTrait<E> + Sized {
     /// Answers from the cache what was answered less than `ttl` ago and has not changed since.
     fn cached(self, ttl: Duration) -> Cached<LoaderOf<Self, E>>;
 
-    /// The same with the cache's default TTL.
+    /// The same with the entity's TTL, or else the cache's default.
     fn cached_default(self) -> Cached<LoaderOf<Self, E>>;
 }
 
@@ -58,7 +58,8 @@ impl<L: EntityLoaderTrait<E>, E: EntityTrait> CachedLoaderExt<E> for L {
     }
 
     fn cached_default(self) -> Cached<LoaderOf<Self, E>> {
-        Cached::new(LoaderOf { loader: self, entity: PhantomData }, Options::default())
+        let options = Options::default().of::<E>();
+        Cached::new(LoaderOf { loader: self, entity: PhantomData }, options)
     }
 }
 

@@ -129,7 +129,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
             return Err(Reason::Declined);
         }
         let ttl = self.decide.and_then(|decide| decide.ttl(R::items(value)));
-        let ttl = ttl.unwrap_or(self.options.ttl(self.engine()));
+        let ttl = ttl.unwrap_or(self.ttl);
         if ttl.is_zero() {
             return Err(Reason::ZeroTtl);
         }

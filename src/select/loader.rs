@@ -85,7 +85,7 @@ macro_rules! load {
         ///
         /// The same.
         pub async fn $shared<$($generic,)+ D>(
-            self,
+            mut self,
             $($arg: $type,)+
             db: &D,
         ) -> Result<Arc<Vec<$item>>, DbErr>
@@ -93,6 +93,7 @@ macro_rules! load {
             D: CacheSource,
             $($bounds)+
         {
+            self.options = self.options.of::<$entity>();
             let decide = self.decide.of_others();
             let $read = self.read::<$codec, $entity, D>(db, $words, &decide);
             let columns = $columns;

@@ -24,7 +24,7 @@ macro_rules! gathered {
 
             #[allow(private_interfaces)]
             fn with_options(self, options: Options) -> Cached<Self> {
-                Cached::new(self, options)
+                Cached::new(self, options.of::<E>())
             }
         }
 

@@ -94,7 +94,9 @@ pub trait CachedExt: Sized + sealed::Sealed {
         self.with_options(Options { ttl: Some(ttl), ..Options::default() })
     }
 
-    /// The same with the cache's default TTL.
+    /// The same with the TTL that the entity declares for this kind of result (see
+    /// [`CachedEntity`](crate::CachedEntity)), or else the cache's default. What loads of models
+    /// give counts for the entity of the loaded ones; a select of no entity has the default.
     fn cached_default(self) -> Self::Cached {
         self.with_options(Options::default())
     }

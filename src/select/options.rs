@@ -4,11 +4,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::EntityTrait;
+
 use crate::cache::Engine;
+use crate::entity::EntityName;
+use crate::key::Family;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     pub(crate) ttl: Option<Duration>,
+    /// Whose policy counts where no TTL is given.
+    pub(crate) entity: Option<EntityName>,
     pub(crate) mode: Mode,
     pub(crate) tags: Vec<Arc<str>>,
     pub(crate) scope: Option<Arc<str>>,
@@ -26,8 +32,14 @@ pub(crate) enum Mode {
 }
 
 impl Options {
-    pub(crate) fn ttl(&self, engine: &Engine) -> Duration {
-        self.ttl.unwrap_or(engine.default_ttl)
+    /// The same for a select of this entity.
+    pub(crate) fn of<E: EntityTrait>(self) -> Self {
+        Self { entity: Some(EntityName::of::<E>()), ..self }
+    }
+
+    pub(crate) fn ttl(&self, engine: &Engine, family: Family) -> Duration {
+        let policy = || engine.policy_ttl(self.entity.as_ref()?, family);
+        self.ttl.or_else(policy).unwrap_or(engine.default_ttl)
     }
 }
 

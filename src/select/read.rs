@@ -10,6 +10,7 @@
 
 use std::any::{TypeId, type_name};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sea_orm::{
@@ -43,6 +44,8 @@ pub(crate) struct ReadThrough<'r, D, R: Results> {
     pub(super) db: &'r D,
     pub(super) form: Form,
     pub(super) options: &'r Options,
+    /// How long the result may be used, if that is not taken from it.
+    pub(super) ttl: Duration,
     pub(super) decide: Option<&'r Decide<R::Item>>,
     pub(super) progress: Mutex<Progress<'r, R::Value>>,
 }
@@ -100,7 +103,8 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         options: &'r Options,
         decide: Option<&'r Decide<R::Item>>,
     ) -> Self {
-        Self { db, form, options, decide, progress: Mutex::new(Progress::Waiting) }
+        let ttl = options.ttl(&db.database().engine, form.family);
+        Self { db, form, options, ttl, decide, progress: Mutex::new(Progress::Waiting) }
     }
 
     /// For a read of several statements: looks for an entry under a key of its own, before the
@@ -188,11 +192,12 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             let tags = &self.options.tags;
             let own = self.own_words();
             let kind = [type_name::<R>(), own.as_deref().unwrap_or(&self.form.words)];
+            let rulings = self.engine().rulings.load(Ordering::SeqCst);
             let base = match self.db.of_database() {
                 Some(database) => database.base(),
                 None => Base::of_engine(self.engine()),
             };
-            let digest = base.digest(&kind, scope, tags, sql, values);
+            let digest = base.digest(rulings, &kind, scope, tags, sql, values);
             let found = match &self.engine().shared {
                 _ if self.options.mode != Mode::Cached => None,
                 None => self.lookup(&digest).map(|found| (found, Source::Memory)),
@@ -221,7 +226,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             return Some(Reason::InTransaction);
         }
         let by_result = self.decide.is_some_and(|decide| decide.ttl.is_some());
-        if !by_result && self.options.ttl(self.engine()).is_zero() {
+        if !by_result && self.ttl.is_zero() {
             return Some(Reason::ZeroTtl);
         }
         if let Some(shared) = &self.engine().shared
@@ -259,7 +264,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     #[inline]
     pub(super) fn is_young(&self, value: &R::Value, age_ms: u64) -> bool {
         let ttl = self.decide.and_then(|decide| decide.ttl(R::items(value)));
-        let ttl = ttl.unwrap_or(self.options.ttl(self.engine()));
+        let ttl = ttl.unwrap_or(self.ttl);
         !ttl.is_zero() && age_ms < as_ms(ttl)
     }
 
@@ -353,7 +358,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     fn refusal(&self, facts: &ReadFacts) -> Option<Reason> {
         let scoped = self.options.scope.is_some() || !self.db.scope_names().is_empty();
         let hidden = facts.row_security.clone().filter(|_| !scoped);
-        facts.uncacheable.clone().or(hidden.map(Reason::RowSecurity))
+        facts.refusal().or(hidden.map(Reason::RowSecurity))
     }
 }
 

@@ -121,7 +121,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
 
     /// How long what it rests on must be known, in milliseconds.
     pub(crate) fn keep_ms(&self) -> u64 {
-        self.engine().keep_ms(self.options.ttl(self.engine()))
+        self.engine().keep_ms(self.ttl)
     }
 
     /// Step 1 for a computation that depends on this, unless the store has its value.

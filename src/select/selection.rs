@@ -363,7 +363,7 @@ macro_rules! entities {
 
             #[allow(private_interfaces)]
             fn with_options(self, options: Options) -> Cached<Self> {
-                Cached::new(self, options)
+                Cached::new(self, options.of::<E>())
             }
         }
 

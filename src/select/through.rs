@@ -195,7 +195,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     /// The store's part of a fill.
     pub(super) fn remote(&self, replace: bool) -> Remote {
         let engine = self.engine();
-        let keep_ms = engine.keep_ms(self.options.ttl(engine).max(engine.default_ttl));
+        let keep_ms = engine.keep_ms(self.ttl.max(engine.default_ttl));
         let recorded = self.db.recorder().map_or(0, |recorder| recorder.keep_ms);
         Remote::new(keep_ms.max(recorded), replace)
     }

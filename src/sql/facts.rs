@@ -71,6 +71,10 @@ pub(crate) struct ReadFacts {
     pub(crate) coarse: bool,
     /// A table under row-level security, which is only cached in a scope.
     pub(crate) row_security: Option<String>,
+    /// A table or view whose entity says that it is never cached.
+    pub(crate) no_cache: Option<Name>,
+    /// The user's names on which the entities of its tables and views make it depend.
+    pub(crate) tags: BTreeSet<Name>,
     /// The statement's OFFSET; rows are exposed by key only if this is zero.
     pub(crate) offset: Option<Operand>,
 }
@@ -159,6 +163,14 @@ pub(crate) struct Capture {
     pub(crate) lock: &'static str,
     /// The statement's parameters to bind, by index, in that order.
     pub(crate) params: Vec<usize>,
+}
+
+impl ReadFacts {
+    /// Why no connection may keep the result, if so.
+    pub(crate) fn refusal(&self) -> Option<Reason> {
+        let no_cache = || Some(Reason::NoCache(self.no_cache.as_ref()?.to_string()));
+        self.uncacheable.clone().or_else(no_cache)
+    }
 }
 
 impl WriteFacts {

@@ -260,6 +260,10 @@ impl<'q> Walker<'_> {
             self.row_security.get_or_insert_with(|| name.to_owned());
             self.policies(name, policies);
         }
+        self.ruled(name);
+        if let Some(whole) = &table.part_of {
+            self.ruled(whole);
+        }
         self.occurrences.push(Occurrence {
             table: table.name.clone(),
             slices: Vec::new(),
@@ -270,6 +274,16 @@ impl<'q> Walker<'_> {
             nullable: false,
         });
         Some(self.occurrences.len() - 1)
+    }
+
+    /// What an entity says about every query that reads its table or view.
+    fn ruled(&mut self, name: &str) {
+        if let Some((name, ruling)) = self.schema.rulings.get_key_value(name) {
+            if ruling.no_cache {
+                self.no_cache.get_or_insert_with(|| name.clone());
+            }
+            self.tags.extend(ruling.tags.iter().cloned());
+        }
     }
 
     /// What row-level security makes a table's rows depend on beside their own columns.
@@ -308,6 +322,7 @@ impl<'q> Walker<'_> {
             self.not_understood(&format!("the definition of view {name}"));
             return Columns::Free;
         };
+        self.ruled(name);
         // A view sees neither the CTEs nor the scope of the query that names it.
         let (ctes, grouping) = (std::mem::take(&mut self.ctes), self.grouping);
         self.views.push(name.to_owned());

@@ -83,6 +83,18 @@ impl Dialect {
         }
     }
 
+    /// The table or view of an entity, whose names SeaORM writes in quotes.
+    pub(crate) fn entity_table(
+        self,
+        of: Option<&str>,
+        table: &str,
+        schema: &Schema,
+    ) -> Option<Name> {
+        let quoted = |name: &str| ObjectNamePart::Identifier(Ident::with_quote('"', name));
+        let name = of.into_iter().chain([table]).map(quoted).collect();
+        self.table_name(&ObjectName(name), schema)
+    }
+
     /// A name as SQL of this dialect spells it in quotes.
     pub(crate) fn quote(self, name: &str) -> String {
         match self {

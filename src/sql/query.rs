@@ -2,7 +2,7 @@
 //! what order, are marked as *membership*; those that are only shown are left to whoever uses the
 //! query's outputs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderBy, OrderByKind, Query, Select, SelectFlavor,
@@ -34,6 +34,9 @@ pub(crate) struct Walker<'a> {
     pub(super) outer_aggregate: bool,
     /// A table under row-level security.
     pub(super) row_security: Option<String>,
+    /// As in the facts.
+    pub(super) no_cache: Option<Name>,
+    pub(super) tags: BTreeSet<Name>,
     /// What is walked is a policy: it may ask who asks, since each scope has its own entries.
     pub(super) in_policy: bool,
     /// A function that may write.
@@ -69,6 +72,8 @@ impl<'a> Walker<'a> {
             views: Vec::new(),
             outer_aggregate: false,
             row_security: None,
+            no_cache: None,
+            tags: BTreeSet::new(),
             in_policy: false,
             writer: None,
             seen: HashSet::new(),

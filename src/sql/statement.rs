@@ -1,5 +1,6 @@
 //! Which kind of statement a text is, also when it can't be parsed.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{ObjectName, ObjectNamePart, Query, Statement, visit_relations};
@@ -395,6 +396,8 @@ fn read(query: &Query, dialect: Dialect, schema: &Schema) -> Result<ReadFacts, S
         occurrences: walker.occurrences,
         coarse: walker.coarse,
         row_security: walker.row_security,
+        no_cache: walker.no_cache,
+        tags: walker.tags,
         offset: shape.and_then(|shape| shape.offset),
     })
 }
@@ -429,6 +432,8 @@ impl ReadFacts {
             occurrences: Vec::new(),
             coarse: false,
             row_security: None,
+            no_cache: None,
+            tags: BTreeSet::new(),
             offset: None,
         }
     }

@@ -21,6 +21,7 @@
 //! 7. Each call ends within the store's own time limit. An error says nothing of what was done:
 //!    calls may be repeated.
 
+mod cells;
 mod null;
 #[cfg(feature = "redis")]
 mod redis;
@@ -32,6 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
+pub use self::cells::{Cells, Counted, When};
 pub use self::null::NullStore;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, RedisStore};
@@ -118,6 +120,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// What the store said, or [`StoreError::unsupported`].
     async fn listen(&self) -> Result<Box<dyn Listener>, StoreError>;
+
+    /// Where single values live, for [`Kv`](crate::Kv), if this store has such a place.
+    fn cells(&self) -> Option<&dyn Cells> {
+        None
+    }
 }
 
 /// One who hears everything, or learns that he may have missed something.

@@ -10,11 +10,13 @@
 //! - `{prefix:vN}2:t:` and a tag's number: its version;
 //! - `{prefix:vN}2:l:` and an entry's digest: the right to load it;
 //! - `prefix:vN:family:table:digest`: an entry;
-//! - `{prefix:vN}2:bumps`: the channel.
+//! - `{prefix:vN}2:bumps`: the channel;
+//! - `prefix:vN:kv:…` and `prefix:vN:lock:…`: single values and locks (see cells.rs).
 //!
 //! In a Cluster the part in braces keeps all versions of a cache in one slot, so bumps are atomic
 //! there, too; entries are spread, and each is confirmed by the versions' slot after it was read.
 
+mod cells;
 mod channel;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
@@ -29,14 +31,14 @@ use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
 use async_trait::async_trait;
-use redis::Value;
+use redis::{Cmd, Value};
 
 use self::channel::Subscription;
 pub use self::config::RedisConfig;
 use self::link::{Link, Lua, within};
 use super::{
-    Bumped, Bumps, FillId, Found, Got, Kept, Listener, Mark, Marked, Put, Store, StoreError, Turn,
-    Unique,
+    Bumped, Bumps, Cells, FillId, Found, Got, Kept, Listener, Mark, Marked, Put, Store, StoreError,
+    Turn, Unique,
 };
 use crate::error::Error;
 use crate::key::{Family, Key, PROTOCOL};
@@ -114,6 +116,11 @@ impl RedisStore {
         within(2 * self.config.response_timeout, link.run(script, keys, arguments)).await
     }
 
+    async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
+        let link = self.link()?;
+        within(2 * self.config.response_timeout, link.send(command)).await
+    }
+
     /// May we do what we shall have to? An entry of our own is put, found, bumped and removed.
     async fn try_all(&self) -> Result<(), StoreError> {
         let fill = unique();
@@ -142,12 +149,11 @@ impl RedisStore {
             token: None,
         };
         self.put(put).await?;
-        self.get(&key, None).await?;
+        Store::get(self, &key, None).await?;
         // In the scripts it is called so that keys of other types are no errors, nor are rules.
         let mut get = redis::cmd("GET");
         get.arg(key.to_string());
-        let link = self.link()?;
-        within(2 * self.config.response_timeout, link.send(&get)).await?;
+        self.send(&get).await?;
         // Too short to be anybody's message.
         self.bump(Bumps { ids: &ids, message: b"?", ..Bumps::default() }).await?;
         self.release(&key, &fill, false).await?;
@@ -306,8 +312,7 @@ impl Store for RedisStore {
                 let bytes = [&head[..], &versions, put.body].concat();
                 let mut set = redis::cmd("SET");
                 set.arg(&text).arg(bytes).arg("PX").arg(left);
-                let link = self.link()?;
-                within(2 * self.config.response_timeout, link.send(&set)).await?;
+                self.send(&set).await?;
                 Ok(Kept::Stored)
             }
             _ => Ok(Kept::Refused),
@@ -322,8 +327,7 @@ impl Store for RedisStore {
     async fn remove(&self, key: &Key) -> Result<(), StoreError> {
         let mut command = redis::cmd("DEL");
         command.arg(key.to_string());
-        let link = self.link()?;
-        within(2 * self.config.response_timeout, link.send(&command)).await.map(drop)
+        self.send(&command).await.map(drop)
     }
 
     async fn bump(&self, bump: Bumps<'_>) -> Result<Bumped, StoreError> {
@@ -362,5 +366,8 @@ impl Store for RedisStore {
         let client = within(self.config.connect_timeout, client).await?;
         let info = client.get_connection_info().clone();
         Subscription::open(&self.config, info, watch, "SUBSCRIBE", &self.channel).await
+    }
+    fn cells(&self) -> Option<&dyn Cells> {
+        Some(self)
     }
 }

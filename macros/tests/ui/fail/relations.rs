@@ -1,0 +1,21 @@
+mod unknown {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_cache::CachedEntity;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, CachedEntity)]
+    #[sea_orm(table_name = "unknown")]
+    #[cached(related(author))]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub email: String,
+        pub author_id: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+fn main() {}

@@ -1,0 +1,228 @@
+//! What an entity says about its own caching.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use sea_orm::sea_query::TableRef;
+use sea_orm::{EntityTrait, IdenStatic, RelationTrait};
+
+use crate::cache::{Engine, QueryCache};
+use crate::key::Family;
+use crate::schema::Name;
+
+/// An entity with a policy of its own, which [`QueryCache::register`] puts into effect. As a rule
+/// `#[derive(CachedEntity)]` on its model writes this.
+///
+/// Nothing needs a policy to be correct: it says how long results may live, and what else is to
+/// end them.
+///
+/// ```
+/// # mod book {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "book")]
+/// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub author_id: i32 }
+/// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// use std::time::Duration;
+/// use sea_orm_cache::{CachedEntity, EntityPolicy};
+///
+/// impl CachedEntity for book::Entity {
+///     fn policy() -> EntityPolicy {
+///         EntityPolicy::new().ttl(Duration::from_secs(300)).key(book::Column::AuthorId)
+///     }
+/// }
+/// ```
+pub trait CachedEntity: EntityTrait {
+    /// What [`QueryCache::register`] puts into effect.
+    fn policy() -> EntityPolicy;
+}
+
+/// What an entity says about its own caching; see [`CachedEntity`].
+///
+/// ```
+/// use std::time::Duration;
+/// use sea_orm_cache::{EntityPolicy, Family};
+///
+/// let policy = EntityPolicy::new()
+///     .ttl(Duration::from_secs(300))
+///     .family_ttl(Family::Count, Duration::from_secs(30))
+///     .tag("catalog");
+/// assert_eq!(policy.ttl_of(Family::Count), Some(Duration::from_secs(30)));
+/// assert_eq!(policy.ttl_of(Family::List), Some(Duration::from_secs(300)));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub struct EntityPolicy {
+    ttl: Option<Duration>,
+    family_ttls: Vec<(Family, Duration)>,
+    pub(crate) no_cache: bool,
+    pub(crate) tags: BTreeSet<Name>,
+    keys: BTreeSet<Name>,
+    case_insensitive: BTreeSet<Name>,
+    related: BTreeSet<Name>,
+}
+
+/// The table or view of an entity, as the entity names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EntityName {
+    pub(crate) schema: Option<Name>,
+    pub(crate) table: &'static str,
+}
+
+impl EntityName {
+    pub(crate) fn of<E: EntityTrait>() -> Self {
+        let entity = E::default();
+        Self { schema: entity.schema_name().map(Arc::from), table: entity.table_name() }
+    }
+}
+
+impl EntityPolicy {
+    /// A policy that changes nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long results of [`cached_default`](crate::CachedExt::cached_default) selects of this
+    /// entity may be used, instead of the cache's default. Zero caches none of them.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// The same for one kind of results, whatever [`ttl`](Self::ttl) says.
+    pub fn family_ttl(mut self, family: Family, ttl: Duration) -> Self {
+        self.family_ttls.retain(|(other, _)| *other != family);
+        self.family_ttls.push((family, ttl));
+        self
+    }
+
+    /// No query that reads the entity's table is cached, whatever else it reads and with whatever
+    /// TTL. [`Reason::NoCache`](crate::Reason::NoCache) tells it.
+    pub fn no_cache(mut self) -> Self {
+        self.no_cache = true;
+        self
+    }
+
+    /// Every entry whose query reads the entity's table ends with this name, too:
+    /// [`invalidate_tag`](QueryCache::invalidate_tag).
+    pub fn tag(mut self, name: &str) -> Self {
+        self.tags.insert(name.into());
+        self
+    }
+
+    /// Queries filter by this column: a write then ends only those entries that it can concern by
+    /// the column's value. Columns of keys and the first ones of indexes count without it.
+    ///
+    /// Not with a store that other processes share, since those may not know of it; nor where it
+    /// can't be told which values the database takes for equal.
+    /// [`Event::KeyIgnored`](crate::Event::KeyIgnored) tells it.
+    pub fn key(mut self, column: impl IdenStatic) -> Self {
+        self.keys.insert(column.as_str().into());
+        self
+    }
+
+    /// The same for a column of text under a collation that ignores case: its values are told
+    /// apart by what all such collations agree on, where they are of plain ASCII.
+    ///
+    /// For SQLite's `NOCASE` and `RTRIM` and the usual collations of MySQL and MariaDB; under any
+    /// other, and in a primary key, it is ignored. Where the collation compares bytes it is the
+    /// same as [`key`](Self::key).
+    pub fn case_insensitive(mut self, column: impl IdenStatic) -> Self {
+        self.case_insensitive.insert(column.as_str().into());
+        self
+    }
+
+    /// Notes an entity that belongs to this one; see [`related_tables`](Self::related_tables).
+    pub fn related<E: EntityTrait>(mut self) -> Self {
+        let EntityName { schema, table } = EntityName::of::<E>();
+        self.related.insert(named(schema.as_deref(), table));
+        self
+    }
+
+    /// The same for the target of a relation.
+    pub fn relation(mut self, relation: impl RelationTrait) -> Self {
+        if let TableRef::Table(name, _) = relation.def().to_tbl {
+            let schema = name.0.as_ref().map(|schema| schema.1.to_string());
+            self.related.insert(named(schema.as_deref(), &name.1.to_string()));
+        }
+        self
+    }
+
+    /// The TTL that it has for this kind of results, if any.
+    pub fn ttl_of(&self, family: Family) -> Option<Duration> {
+        let own = self.family_ttls.iter().find(|(of, _)| *of == family);
+        own.map(|(_, ttl)| *ttl).or(self.ttl)
+    }
+
+    /// The tables of the entities that were noted as related, as `table` or `schema.table`. They
+    /// change nothing that is cached: entries depend on what their queries read.
+    pub fn related_tables(&self) -> impl Iterator<Item = &str> {
+        self.related.iter().map(|name| &**name)
+    }
+
+    /// The columns that are declared as keys, and whether they ignore case.
+    pub(crate) fn key_columns(&self) -> impl Iterator<Item = (&str, bool)> {
+        let exact = self.keys.iter().map(|name| (&**name, false));
+        exact.chain(self.case_insensitive.iter().map(|name| (&**name, true)))
+    }
+
+    /// Does it say anything about every query that reads the table?
+    pub(crate) fn rules(&self) -> bool {
+        self.no_cache || !self.tags.is_empty()
+    }
+}
+
+fn named(schema: Option<&str>, table: &str) -> Name {
+    schema.map_or_else(|| table.into(), |schema| crate::sql::qualified(schema, table))
+}
+
+impl QueryCache {
+    /// Puts an entity's policy into effect, for its table and every connection of the cache. The
+    /// last one of a table counts. One that changes something ends every entry once, so do it
+    /// before the cache is used.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// # mod book {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #     #[sea_orm(table_name = "book")]
+    /// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32 }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// #     impl sea_orm_cache::CachedEntity for Entity {
+    /// #         fn policy() -> sea_orm_cache::EntityPolicy { sea_orm_cache::EntityPolicy::new() }
+    /// #     }
+    /// # }
+    /// let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// cache.register::<book::Entity>();
+    /// # Ok(()) }
+    /// ```
+    pub fn register<E: CachedEntity>(&self) -> &Self {
+        self.engine.put_policy(EntityName::of::<E>(), E::policy());
+        self
+    }
+}
+
+impl Engine {
+    fn put_policy(&self, entity: EntityName, policy: EntityPolicy) {
+        let declared = self.declarations.read().unwrap_or_else(PoisonError::into_inner);
+        let known = declared.policies.get(&entity) == Some(&policy);
+        drop(declared);
+        if !known {
+            self.declare(|all| drop(all.policies.insert(entity, policy)));
+        }
+    }
+
+    /// The TTL that an entity declares.
+    pub(crate) fn policy_ttl(&self, entity: &EntityName, family: Family) -> Option<Duration> {
+        let declared = self.declarations.read().unwrap_or_else(PoisonError::into_inner);
+        declared.policies.get(entity)?.ttl_of(family)
+    }
+}
