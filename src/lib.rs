@@ -42,9 +42,9 @@ mod kv;
 mod log;
 mod memory;
 mod policy;
+mod recorder;
 #[cfg(feature = "entity-registry")]
 mod registry;
-mod recorder;
 mod remember;
 mod replica;
 mod rules;
@@ -81,11 +81,11 @@ pub use explain::Explanation;
 pub use invalidate::Invalidate;
 pub use key::{Family, Key};
 pub use kv::{Kv, KvConfig, KvLock};
-pub use remember::{Dependencies, Dependency, Valued};
-pub use rules::{ChangedRow, Commit, RowsOf, RuleOn, Rules, TableChange};
 #[cfg(feature = "entity-registry")]
 #[doc(hidden)]
 pub use registry::{Registered, submit};
+pub use remember::{Dependencies, Dependency, Valued};
+pub use rules::{ChangedRow, Commit, RowsOf, RuleOn, Rules, TableChange};
 /// Writes the policy of an entity from `#[cached(..)]` on its model.
 #[cfg(feature = "macros")]
 pub use sea_orm_cache_macros::CachedEntity;

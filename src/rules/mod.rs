@@ -50,6 +50,8 @@ pub struct RuleOn<'c, E> {
 pub(crate) struct Registry {
     rules: RwLock<Vec<Arc<Rule>>>,
     number: AtomicUsize,
+    /// How many there are: who writes without one must not pay for them.
+    there: AtomicUsize,
 }
 
 pub(crate) struct Rule {
@@ -225,13 +227,15 @@ impl<E: EntityTrait> RuleOn<'_, E> {
             timeout: self.timeout,
             effect,
         };
-        registry.rules.write().unwrap_or_else(PoisonError::into_inner).push(rule.into());
+        let mut rules = registry.rules.write().unwrap_or_else(PoisonError::into_inner);
+        rules.push(rule.into());
+        registry.there.store(rules.len(), Ordering::SeqCst);
     }
 }
 
 impl Registry {
     pub(crate) fn are_there(&self) -> bool {
-        self.number.load(Ordering::SeqCst) > 0
+        self.there.load(Ordering::SeqCst) > 0
     }
 
     fn all(&self) -> Vec<Arc<Rule>> {
@@ -239,7 +243,9 @@ impl Registry {
     }
 
     fn clear(&self) {
-        self.rules.write().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        rules.clear();
+        self.there.store(0, Ordering::SeqCst);
     }
 }
 

@@ -103,7 +103,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         options: &'r Options,
         decide: Option<&'r Decide<R::Item>>,
     ) -> Self {
-        let ttl = options.ttl(&db.database().engine, form.family);
+        let ttl = options.ttl(db.engine(), form.family);
         Self { db, form, options, ttl, decide, progress: Mutex::new(Progress::Waiting) }
     }
 
