@@ -118,12 +118,12 @@ impl Kv {
         if let Some(value) = self.get(key).await {
             return Ok(value);
         }
-        // Where it would be now: after a clear nobody looks there any more.
-        let cell = self.run(ttl_ms + LEASE_MS, |_, space| ready(Ok(space.cell(key))));
-        let Ok(cell) = cell.await else { return load().await };
         if ttl_ms == 0 {
             return load().await;
         }
+        // Where it would be now: after a clear nobody looks there any more.
+        let cell = self.run(ttl_ms + LEASE_MS, |_, space| ready(Ok(space.cell(key))));
+        let Ok(cell) = cell.await else { return load().await };
         let _leader = match self.engine.flights.board(&Sha256::digest(&cell).into()) {
             Role::Lead(leader) => Some(leader),
             Role::Join(flight, own) => {
