@@ -60,7 +60,7 @@ pub(crate) struct Engine {
     pub(crate) stats: Registry,
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
-    /// A part of every key; see `Declarations::rulings`.
+    /// A part of every key; see `policy::rulings`.
     pub(crate) rulings: AtomicU64,
     pub(crate) last_bumps: LastBumps,
     /// Counts the loads that began.
