@@ -62,7 +62,7 @@ pub(crate) struct Engine {
     pub(crate) kv: KvRegistry,
     databases: Mutex<Vec<Weak<Database>>>,
     pub(crate) declarations: RwLock<Declarations>,
-    /// A part of every key; see `Declarations::rulings`.
+    /// A part of every key; see `policy::rulings`.
     pub(crate) rulings: AtomicU64,
     pub(crate) last_bumps: LastBumps,
     pub(crate) rules: Registry,
