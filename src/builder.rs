@@ -57,7 +57,7 @@ pub struct QueryCacheBuilder {
 enum Behind {
     Store(Arc<dyn Store>),
     #[cfg(feature = "redis")]
-    Redis(RedisConfig),
+    Redis(Box<RedisConfig>),
 }
 
 impl Default for QueryCacheBuilder {
@@ -181,7 +181,7 @@ impl QueryCacheBuilder {
     /// ```
     #[cfg(feature = "redis")]
     pub fn redis(mut self, config: RedisConfig) -> Self {
-        self.store = Some(Behind::Redis(config));
+        self.store = Some(Behind::Redis(config.into()));
         self
     }
 
@@ -256,7 +256,7 @@ impl QueryCacheBuilder {
             Some(Behind::Store(store)) => Some(store),
             #[cfg(feature = "redis")]
             Some(Behind::Redis(config)) => {
-                Some(Arc::new(RedisStore::new(config, &self.prefix, self.version)?) as Arc<_>)
+                Some(Arc::new(RedisStore::new(*config, &self.prefix, self.version)?) as Arc<_>)
             }
         };
         let shared = store.map(|store| Shared::new(store, self.coherence, self.when_away));
