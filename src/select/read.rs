@@ -346,10 +346,8 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             Analysis::Read(facts) => self.refusal(facts)?,
             _ => Reason::NotARead,
         };
-        if let Reason::UnknownTable(_) = reason {
-            if let Some(database) = self.db.of_database() {
-                database.doubt_catalog();
-            }
+        if let (Reason::UnknownTable(_), Some(database)) = (&reason, self.db.of_database()) {
+            database.doubt_catalog();
         }
         Some(reason)
     }

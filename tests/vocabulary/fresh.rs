@@ -72,7 +72,7 @@ impl Work {
         seed: u64,
     ) -> Pin<Box<dyn Future<Output = Result<String, DbErr>> + Send + 'w>> {
         Box::pin(async move {
-            let cached = seed % 2 == 0;
+            let cached = seed.is_multiple_of(2);
             Ok(match self {
                 Self::Count(author) if cached => {
                     count(*author).cached(TTL).count(db).await?.to_string()
