@@ -1,8 +1,6 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::todo, clippy::dbg_macro)]
-// One stands in for each part of the codec that a feature brings.
-#![allow(clippy::duplicate_mod)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![doc = include_str!("../README.md")]
 
