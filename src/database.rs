@@ -307,13 +307,13 @@ impl Database {
         } else {
             self.engine.bump(&Bump::all(), cause);
         }
-        self.fire(bump, understanding, version);
     }
 
-    /// Runs the rules for what was committed.
-    fn fire(&self, bump: &Bump, understanding: &Understanding, version: Option<Unique>) {
+    /// Runs the rules for what was committed; after its bump.
+    pub(crate) fn committed(&self, understanding: &Arc<Understanding>, bump: &Bump) {
         if let Some(changes) = bump.changes.as_ref().filter(|_| self.engine.rules.are_there()) {
-            self.engine.fire(changes, &understanding.schema, Under::Schema(version));
+            let under = Under::Schema(self.version_of(understanding));
+            self.engine.fire(changes, &understanding.schema, under);
         }
     }
 
@@ -518,7 +518,8 @@ impl Database {
             for attempt in 1..=ATTEMPTS {
                 if database.root.barrier().await.is_ok() {
                     database.engine.bump(&bump, || Cause::Doubt);
-                    database.fire(&bump, &database.current(), None);
+                    // Its tags were found under the schema of then, which may be another.
+                    database.committed(&Arc::new(Understanding::unknown(database.backend)), &bump);
                     database.engine.doubt(&bump.tables, false);
                     return;
                 }

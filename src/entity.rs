@@ -79,6 +79,16 @@ impl EntityName {
         let entity = E::default();
         Self { schema: entity.schema_name().map(Arc::from), table: entity.table_name() }
     }
+
+    /// May the catalog's name mean this table? For who may take one too many.
+    pub(crate) fn may_be(&self, known: &str) -> bool {
+        let (schema, name) = match known.rsplit_once('.') {
+            Some((schema, name)) => (Some(schema), name),
+            None => (None, known),
+        };
+        let same = |own: &Name| schema.is_none_or(|schema| schema.eq_ignore_ascii_case(own));
+        name.eq_ignore_ascii_case(self.table) && self.schema.as_ref().is_none_or(same)
+    }
 }
 
 impl EntityPolicy {

@@ -117,7 +117,10 @@ where
                 change.done(&sql).await;
             }
             database.doubt_catalog();
-            database.bump(&database.current(), &Bump::all(), || Cause::Opaque { sql, why });
+            database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
+            if answer.is_ok() {
+                database.committed(&understanding, &Bump::all());
+            }
             pending.answered(&answer);
             answer
         }
@@ -240,6 +243,10 @@ impl Write<'_> {
         // An error may come after something was changed.
         if let Some(bump) = precise.as_ref().or(pending.coarse.as_ref()) {
             self.finish(bump, cause);
+            // Of several statements those before the one that failed are done.
+            if answer.is_ok() || self.facts.len() > 1 {
+                self.database.committed(self.understanding, bump);
+            }
         }
         pending.answered(&answer);
         answer
@@ -280,6 +287,7 @@ impl Write<'_> {
         match transaction.commit().await {
             Ok(()) => {
                 self.finish(&precise, cause);
+                self.database.committed(self.understanding, &precise);
                 pending.settled();
                 Ok(Ok(answer))
             }

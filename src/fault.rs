@@ -39,6 +39,14 @@ pub enum Fault {
     NoTriggers,
     NoGenerated,
     CaseInsensitiveKeys,
+    /// Reads are cached while nothing is known of the schema.
+    CacheWithoutCatalog,
+    /// A value does not rest on the entries that answered within it.
+    RecordNoHits,
+    /// Nor on what was read from the database.
+    RecordNoFills,
+    /// Nor is it refused where a part of it can't be recorded.
+    RecordDespiteRefusal,
     FoldedStays,
     FoldedCascades,
     FoldedPrimaryKeys,

@@ -197,14 +197,17 @@ impl Invalidate {
                 engine.connected().into_iter().map(current).collect()
             });
             let mut found = false;
-            for (database, understanding) in known {
+            for (database, understanding) in known.iter() {
                 let part = target.bump_in(&build(database.backend), understanding);
-                under = Under::Schema(database.version_of(understanding));
                 found |= part.is_some();
                 bump.merge(part.unwrap_or_default());
             }
-            if !found {
-                // Nobody here knows the table, but others may.
+            let version = |(database, known): &(Arc<Database>, _)| database.version_of(known);
+            let versions: Vec<_> = known.iter().map(version).collect();
+            let same = versions.iter().all(|version| *version == versions[0]);
+            under = Under::Schema(versions.first().copied().flatten().filter(|_| same));
+            if !found || known.iter().any(|(_, understanding)| !understanding.schema.known) {
+                // Nobody here knows the table, or what its slices are, but others may.
                 bump.push(Tag::All);
             }
         }

@@ -125,26 +125,54 @@ impl fmt::Display for Key {
     }
 }
 
-/// Longer names stand in keys by their beginning and their hash.
-const MAX_SEGMENT: usize = 120;
+/// Longer names stand in keys by their digest.
+const LONGEST_KEY: usize = 512;
 
-/// A name of the user's as one segment of a key: letters, digits and a few signs as they are, all
-/// else as `%` and two digits for each byte.
-pub(crate) fn segment(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for byte in name.bytes() {
+/// What the user gave, of letters, digits and `-._%` alone, or as `#` and a digest if it is too
+/// long: so nothing in it ends its part of a key, and different inputs give different parts.
+pub(crate) fn segment(text: &str) -> String {
+    if text.len() > LONGEST_KEY {
+        return format!("#{}", hex(&Sha256::digest(text)));
+    }
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' => {
-                out.push(char::from(byte));
-            }
-            _ => out.push_str(&format!("%{byte:02x}")),
+            b'-' | b'.' | b'_' => out.push(byte.into()),
+            byte if byte.is_ascii_alphanumeric() => out.push(byte.into()),
+            byte => out.extend(['%'].into_iter().chain(digits(byte))),
         }
     }
-    if out.len() > MAX_SEGMENT {
-        let hash = Sha256::digest(name);
-        out.truncate(MAX_SEGMENT / 2);
-        out.push('~');
-        hash.iter().take(16).for_each(|byte| out.push_str(&format!("{byte:02x}")));
-    }
     out
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().copied().flat_map(digits).collect()
+}
+
+fn digits(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+}
+
+#[cfg(all(test, not(feature = "__shuttle")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_keys_are_different_parts_that_nothing_breaks_out_of() {
+        let long = "x".repeat(513);
+        let hashed = segment(&long);
+        let texts = [
+            "", "a", "A", "a:b", "a%3Ab", "*", "a\nb", "{a}", "ü", "u\u{308}", "\0", " ", "#",
+            &hashed, &long,
+        ];
+        let parts: std::collections::HashSet<_> = texts.iter().map(|text| segment(text)).collect();
+        assert_eq!(parts.len(), texts.len());
+        for part in parts {
+            assert!(
+                part.chars().all(|c| c.is_ascii_alphanumeric() || "-._%#".contains(c)),
+                "{part}"
+            );
+            assert!(part.len() <= 3 * LONGEST_KEY);
+        }
+    }
 }

@@ -90,7 +90,10 @@ pub(crate) async fn commit_and_bump<T: TransactionSession>(
     let cause = || Cause::Write { sql: "COMMIT".into() };
     match &changes.understanding {
         // Entries may have been made since under a schema that this transaction did not know.
-        Some(known) => database.bump(known, &bump, cause),
+        Some(known) => {
+            database.bump(known, &bump, cause);
+            database.committed(known, &bump);
+        }
         None => database.engine.bump(&bump, cause),
     }
     Ok(())

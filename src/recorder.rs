@@ -2,6 +2,7 @@
 //! that its parts rest on.
 
 use crate::event::Reason;
+use crate::fault::{Fault, broken};
 use crate::fill::Fill;
 use crate::memory::Entry;
 use crate::sync::{Mutex, lock};
@@ -23,18 +24,24 @@ impl Recorder {
 
     /// A part could not be recorded; the first reason is the one that is told.
     pub(crate) fn refuse(&self, reason: Reason) {
-        self.change(|_| Err(reason));
+        if !broken(Fault::RecordDespiteRefusal) {
+            self.change(|_| Err(reason));
+        }
     }
 
     /// The database answered.
     pub(crate) fn filled(&self, part: Fill) {
-        self.change(|fill| fill.merge(part));
+        if !broken(Fault::RecordNoFills) {
+            self.change(|fill| fill.merge(part));
+        }
     }
 
     /// An entry in memory answered.
     pub(crate) fn hit(&self, entry: &Entry) {
         self.change(|fill| {
-            fill.join(entry);
+            if !broken(Fault::RecordNoHits) {
+                fill.join(entry);
+            }
             Ok(())
         });
     }

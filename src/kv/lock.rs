@@ -7,8 +7,8 @@ use futures_util::FutureExt;
 use tokio::runtime::Handle;
 
 use super::Kv;
-use super::key::escaped;
 use crate::error::Error;
+use crate::key::segment;
 use crate::store::StoreError;
 
 impl Kv {
@@ -41,7 +41,7 @@ impl Kv {
             return Err(Error::config(format!("lock {name:?}: a TTL of zero holds nothing")));
         }
         let (prefix, version, path) = (&self.engine.prefix, self.engine.version, &self.path);
-        let key = format!("{prefix}:v{version}:lock:{{{path}:{}}}", escaped(name));
+        let key = format!("{prefix}:v{version}:lock:{{{path}:{}}}", segment(name));
         let token = self.ask(|cells| cells.lock(&key, ttl_ms)).await.map_err(Error::store)?;
         Ok(token.map(|token| KvLock { kv: self.clone(), key, token, over: false }))
     }

@@ -7,7 +7,6 @@
 
 mod config;
 mod count;
-mod key;
 mod lock;
 mod memory;
 mod place;
@@ -25,6 +24,7 @@ pub(crate) use self::config::Registry;
 pub use self::lock::KvLock;
 use crate::cache::{Engine, QueryCache};
 use crate::error::Error;
+use crate::key::segment;
 use crate::tag::TagId;
 
 /// What goes on longer than this is as good as forever, and the sums of larger times overflow.
@@ -146,7 +146,7 @@ impl Kv {
     /// # Ok(()) }
     /// ```
     pub fn prefixed(&self, prefix: &str) -> Self {
-        self.within(&format!("p{}", key::escaped(prefix)))
+        self.within(&format!("p{}", segment(prefix)))
     }
 
     fn within(&self, part: &str) -> Self {

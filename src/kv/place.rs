@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::future::{OptionFuture, join, join_all};
 
 use super::Kv;
-use super::key::{escaped, hex};
 use super::memory::MemoryCells;
+use crate::key::{hex, segment};
 use crate::shared::Shared;
 use crate::store::{Bumps, Cells, Mark, StoreError, Unique, unique};
 
@@ -22,7 +22,7 @@ pub(super) struct Space(String);
 
 impl Space {
     pub(super) fn cell(&self, key: &str) -> String {
-        format!("{}{}}}", self.0, escaped(key))
+        format!("{}{}}}", self.0, segment(key))
     }
 }
 

@@ -119,8 +119,21 @@ impl Dependencies {
             plan.schema = shared.mark_schema(engine).await;
         }
         let mut known = Vec::new();
-        for database in engine.connected() {
-            known.push((database.fresh().await, database));
+        for database in engine.connected().into_iter().filter(|_| !self.queries.is_empty()) {
+            let understanding = database.fresh().await;
+            if !understanding.schema.known {
+                // It may have the table, too, and other slices of it.
+                return Err(Reason::NoCatalog);
+            }
+            known.push((understanding, database));
+        }
+        let mut versions =
+            known.iter().map(|(understanding, database)| database.version_of(understanding));
+        if let Some(version) = versions.next() {
+            if versions.any(|other| other != version) {
+                return Err(Reason::SchemaMoved);
+            }
+            plan.schema = version;
         }
         for query in &self.queries {
             let mut failure = Some(Reason::NoCatalog);
@@ -135,7 +148,6 @@ impl Dependencies {
                         }
                         let plan_of = if query.whole { Plan::whole } else { Plan::new };
                         plan.join(plan_of(facts, values, &understanding.schema));
-                        plan.schema = database.version_of(understanding);
                         failure = None;
                     }
                     Analysis::Read(facts) if failure.is_some() => {

@@ -421,7 +421,8 @@ impl Valued<'_> {
             return;
         }
         let arguments = Value::Bytes(Some(self.arguments.clone()));
-        if read.seek_named(&self.name, &[arguments]).await.is_none() && read.part().is_some() {
+        read.seek_named(&self.name, &[arguments]).await;
+        if read.is_filling() {
             read.plan(plan().await).await;
         }
     }

@@ -20,7 +20,7 @@ impl Engine {
     pub(crate) fn fire(self: &Arc<Self>, changes: &Changes, schema: &Schema, under: Under) {
         for rule in self.rules.all() {
             let of_table: Vec<_> = changes
-                .of(|table| rule.table.is(table))
+                .of(|table| rule.table.may_be(table))
                 .filter(|change| concerns(change, &rule.operations, &rule.columns))
                 .collect();
             if of_table.is_empty() && !changes.more {
@@ -67,7 +67,7 @@ impl Relation {
         }
         // There may be one of that name in several schemas.
         let tables: Vec<_> =
-            schema.tables.values().filter(|table| self.to.is(&table.name)).collect();
+            schema.tables.values().filter(|table| self.to.may_be(&table.name)).collect();
         if tables.is_empty() {
             return None;
         }

@@ -17,6 +17,7 @@ pub use commit::{ChangedRow, Commit, RowsOf, TableChange};
 pub(crate) use run::acknowledged;
 
 use crate::cache::QueryCache;
+use crate::entity::EntityName;
 use crate::invalidate::Invalidate;
 use crate::schema::Operation;
 
@@ -56,20 +57,13 @@ pub(crate) struct Registry {
 
 pub(crate) struct Rule {
     name: String,
-    table: Table,
+    table: EntityName,
     /// None: all.
     operations: Vec<Operation>,
     /// An update of none of these is none for the rule; none: all.
     columns: Vec<String>,
     timeout: Duration,
     effect: Effect,
-}
-
-/// An entity's table, as it calls it.
-#[derive(Debug, Clone)]
-struct Table {
-    schema: Option<String>,
-    name: String,
 }
 
 enum Effect {
@@ -82,7 +76,7 @@ enum Effect {
 /// otherwise all of the entity.
 struct Relation {
     def: RelationDef,
-    to: Table,
+    to: EntityName,
     /// Its primary key is what the relation leads to.
     by_key: bool,
     entity: Invalidate,
@@ -198,7 +192,7 @@ impl<E: EntityTrait> RuleOn<'_, E> {
     where
         E: Related<F>,
     {
-        let (def, to) = (E::to(), Table::of::<F>());
+        let (def, to) = (E::to(), EntityName::of::<F>());
         let keys = F::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
         let names: Vec<_> = keys.map(|column| column.as_str().to_owned()).collect();
         let by_key = E::via().is_none() && fire::columns(&def.to_col) == names;
@@ -221,7 +215,7 @@ impl<E: EntityTrait> RuleOn<'_, E> {
         let number = registry.number.fetch_add(1, Ordering::SeqCst) + 1;
         let rule = Rule {
             name: self.name.unwrap_or_else(|| format!("rule {number}")),
-            table: Table::of::<E>(),
+            table: EntityName::of::<E>(),
             operations: self.operations,
             columns: self.columns,
             timeout: self.timeout,
@@ -246,26 +240,6 @@ impl Registry {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         rules.clear();
         self.there.store(0, Ordering::SeqCst);
-    }
-}
-
-impl Table {
-    fn of<E: EntityTrait>() -> Self {
-        let entity = E::default();
-        Self {
-            schema: entity.schema_name().map(str::to_owned),
-            name: entity.table_name().to_owned(),
-        }
-    }
-
-    /// Does the catalog's name mean this table? One too many does no harm.
-    fn is(&self, known: &str) -> bool {
-        let (schema, name) = match known.rsplit_once('.') {
-            Some((schema, name)) => (Some(schema), name),
-            None => (None, known),
-        };
-        let same = |own: &String| schema.is_none_or(|schema| schema.eq_ignore_ascii_case(own));
-        name.eq_ignore_ascii_case(&self.name) && self.schema.as_ref().is_none_or(same)
     }
 }
 

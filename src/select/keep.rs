@@ -43,10 +43,10 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
         answer: Result<R::Value, E>,
     ) -> Result<Outcome<Arc<R::Value>>, E> {
         let (value, kept) = self.kept(answer).await?;
-        let engine = self.engine();
+        let (engine, told) = (self.engine(), self.options.told);
         Ok(match kept {
-            Kept::Found(entry, source) => Outcome::of_entry(value, &entry, source, engine),
-            Kept::Filled(entry) => Outcome::of_entry(value, &entry, Source::Database, engine),
+            Kept::Found(entry, source) => Outcome::of_entry(value, &entry, source, engine, told),
+            Kept::Filled(entry) => Outcome::of_entry(value, &entry, Source::Database, engine, told),
             Kept::Refused(key, reason) => Outcome::refused(value, key, reason),
         })
     }
@@ -55,7 +55,8 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     pub(crate) fn told(&self) -> Option<Outcome<Arc<R::Value>>> {
         let Progress::Found(found) = &*lock(&self.progress) else { return None };
         let value = found.value.clone();
-        Some(Outcome::of_entry(value, &found.entry, found.source, self.engine()))
+        let (engine, told) = (self.engine(), self.options.told);
+        Some(Outcome::of_entry(value, &found.entry, found.source, engine, told))
     }
 
     async fn kept<E>(&self, answer: Result<R::Value, E>) -> Result<(Arc<R::Value>, Kept), E> {

@@ -66,13 +66,20 @@ pub enum Source {
 }
 
 impl<T> Outcome<T> {
-    pub(super) fn of_entry(value: T, entry: &Entry, source: Source, engine: &Engine) -> Self {
+    pub(super) fn of_entry(
+        value: T,
+        entry: &Entry,
+        source: Source,
+        engine: &Engine,
+        told: bool,
+    ) -> Self {
+        let tags = entry.tags.as_deref().filter(|_| told);
         Self {
             value,
             source,
             age: Duration::from_millis(engine.age_ms(entry)),
             key: Some(entry.key.clone()),
-            tags: entry.tags.as_deref().map_or_else(Vec::new, <[Tag]>::to_vec),
+            tags: tags.map_or_else(Vec::new, <[Tag]>::to_vec),
             refused: None,
         }
     }

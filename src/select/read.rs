@@ -150,13 +150,8 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     }
 
     /// The same for a value that no statement says.
-    pub(crate) async fn seek_named(
-        &self,
-        name: &str,
-        arguments: &[Value],
-    ) -> Option<Arc<R::Value>> {
+    pub(crate) async fn seek_named(&self, name: &str, arguments: &[Value]) {
         self.enter(name, arguments, true, JOINS).await;
-        self.found()
     }
 
     /// The entry's value, once it was found.

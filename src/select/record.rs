@@ -32,11 +32,8 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     }
 
     pub(super) fn record_fill(&self, filling: &Filling<'_>, failed: bool) {
-        let Some(recorder) = self.db.recorder() else { return };
-        match &filling.refusal {
-            Some(reason) => recorder.refuse(reason.clone()),
-            None if failed => recorder.refuse(Reason::Failed),
-            None => recorder.filled(filling.fill.clone()),
+        if let Some(recorder) = self.db.recorder() {
+            filling.record(recorder, failed);
         }
     }
 
@@ -55,12 +52,32 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
         let Some(fill) = entry.fill else { return false };
         let mut remote = self.remote(false);
         // The versions first: if the entry is valid after that, they are the ones it has.
-        let marked = remote.mark_all(shared, ids.clone()).await;
-        if marked.is_err() || shared.store.get(key, Some(&fill)).await != Ok(Got::Same) {
+        if let Err(failure) = remote.mark_all(shared, ids.clone()).await {
+            // Notes that the store is away, if it is.
+            failure.reason(shared, self.engine());
             return false;
+        }
+        match shared.store.get(key, Some(&fill)).await {
+            Ok(Got::Same) => {}
+            Ok(_) => return false,
+            Err(error) => {
+                shared.failed(self.engine(), &error);
+                return false;
+            }
         }
         recorder.filled(Fill::of_entry(entry, mark, ids, remote));
         true
+    }
+}
+
+impl Filling<'_> {
+    /// What it rests on so far; `failed`: there was no answer.
+    fn record(&self, recorder: &Recorder, failed: bool) {
+        match &self.refusal {
+            Some(reason) => recorder.refuse(reason.clone()),
+            None if failed => recorder.refuse(Reason::Failed),
+            None => recorder.filled(self.fill.clone()),
+        }
     }
 }
 
@@ -93,11 +110,7 @@ where
             read.saw(plan, rows);
         }
         if let Progress::Filling(filling) = &*lock(&read.progress) {
-            match &filling.refusal {
-                Some(reason) => recorder.refuse(reason.clone()),
-                None if answer.is_err() => recorder.refuse(Reason::Failed),
-                None => recorder.filled(filling.fill.clone()),
-            }
+            filling.record(recorder, answer.is_err());
         }
         answer
     }
@@ -108,6 +121,11 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     pub(crate) fn bypass(&self, name: &str, reason: &Reason) {
         self.tell_bypass(name, reason);
         *lock(&self.progress) = Progress::Bypassing(Some(reason.clone()));
+    }
+
+    /// Will it be stored, as far as is known?
+    pub(crate) fn is_filling(&self) -> bool {
+        matches!(*lock(&self.progress), Progress::Filling(_))
     }
 
     /// For what a part of the value rests on; `None` if it will not be stored.

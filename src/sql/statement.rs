@@ -8,6 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token};
 
 use crate::event::Reason;
+use crate::fault::{Fault, broken};
 use crate::schema::{Name, Schema};
 use crate::sql::facts::{Analysis, Control, Occurrence, Reach, ReadFacts, WriteFacts};
 use crate::sql::query::Walker;
@@ -371,6 +372,9 @@ fn read(query: &Query, dialect: Dialect, schema: &Schema) -> Result<ReadFacts, S
     let shape = walker.outermost(query);
     if let Some(routine) = walker.writer {
         return Err(routine);
+    }
+    if !schema.known && broken(Fault::CacheWithoutCatalog) {
+        return Ok(ReadFacts { uncacheable: None, ..ReadFacts::not_a_read() });
     }
     if !schema.known {
         // Nobody could say which writes, of whichever process, such a result depends on.

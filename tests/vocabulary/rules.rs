@@ -141,6 +141,9 @@ async fn a_callback_runs_once_a_commit_in_order_and_before_the_write_returns() {
         transaction.execute_unprepared("DELETE FROM book").await.expect("a write");
         transaction.rollback().await.expect("rolled back");
         place.write_here("UPDATE author SET name = 'y'").await;
+        for sql in ["INSERT INTO book (id) VALUES (1)", "FROB the books"] {
+            place.db.execute_unprepared(sql).await.expect_err(sql);
+        }
         assert_eq!(taken().len(), 0, "{}", place.name);
         place.write_here("VACUUM").await;
         assert_eq!(taken(), ["first:  and perhaps more", "second:  and perhaps more"]);
