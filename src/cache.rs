@@ -17,7 +17,7 @@ use crate::declare::Declarations;
 use crate::error::Error;
 use crate::event::{Cause, Event, Observer};
 use crate::explain::Explanation;
-use crate::flight::Flights;
+use crate::flight::{Flights, Refreshes};
 use crate::key::Digest;
 use crate::kv::Registry as KvRegistry;
 use crate::memory::{Entry, Kind, Memory};
@@ -56,6 +56,7 @@ pub(crate) struct Engine {
     pub(crate) shared: Option<Shared>,
     pub(crate) versions: Versions,
     pub(crate) flights: Flights,
+    pub(crate) refreshes: Refreshes,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stats: stats::Registry,
@@ -105,6 +106,7 @@ impl Engine {
             ),
             shared,
             flights: Flights::default(),
+            refreshes: Refreshes::default(),
             clock: builder.clock,
             observer: builder.observer,
             stats: stats::Registry::default(),
@@ -174,8 +176,15 @@ impl Engine {
         } else {
             count(&entry.counters.invalid);
         }
-        self.memory.remove(&entry);
+        self.discard(&entry);
         None
+    }
+
+    /// Forgets an entry that is not valid, unless it may still be of use.
+    pub(crate) fn discard(&self, entry: &Arc<Entry>) {
+        if self.age_ms(entry) > entry.keep_ms || entry.keep_ms == 0 {
+            self.memory.remove(entry);
+        }
     }
 
     /// A number for a load that begins now.

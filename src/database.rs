@@ -123,10 +123,10 @@ where
 }
 
 /// Counts one piece of work in the background while it lives.
-struct Underway(Arc<Engine>);
+pub(crate) struct Underway(Arc<Engine>);
 
 impl Underway {
-    fn new(engine: &Arc<Engine>) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
         engine.stats.background.fetch_add(1, Ordering::SeqCst);
         Self(engine.clone())
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::key::Key;
 use crate::tag::Tag;
@@ -40,6 +41,20 @@ pub enum Event<'a> {
     /// An entry answered.
     Hit {
         /// The entry's key.
+        key: &'a Key,
+    },
+    /// An entry answered that is not valid any more, as was asked for.
+    Stale {
+        /// The entry's key.
+        key: &'a Key,
+        /// How long ago it was read from the database.
+        age: Duration,
+        /// Why it was good enough.
+        because: Because,
+    },
+    /// A load that nobody waits for failed; the next read begins another.
+    RefreshFailed {
+        /// The key whose entry was to be replaced.
         key: &'a Key,
     },
     /// No valid entry was there; the database will be asked.
@@ -160,6 +175,18 @@ pub enum Event<'a> {
         /// What went wrong.
         error: &'a str,
     },
+}
+
+/// Why an old answer was good enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Because {
+    /// It is being loaded anew ([`swr`](crate::Cached::swr)).
+    Refreshing,
+    /// The load failed ([`stale_if_error`](crate::Cached::stale_if_error)).
+    Failed,
+    /// The load takes long ([`stale_if_slow`](crate::Cached::stale_if_slow)).
+    Slow,
 }
 
 /// What made a bump necessary.
@@ -360,6 +387,15 @@ impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Hit { key } => write!(f, "hit {key}"),
+            Self::Stale { key, age, because } => {
+                let because = match because {
+                    Because::Refreshing => "it is being loaded anew",
+                    Because::Failed => "the load failed",
+                    Because::Slow => "the load takes long",
+                };
+                write!(f, "stale {key}, {} ms old: {because}", age.as_millis())
+            }
+            Self::RefreshFailed { key } => write!(f, "refresh of {key} failed"),
             Self::Miss { key } => write!(f, "miss {key}"),
             Self::Fill { key, tags, bytes } => {
                 write!(f, "fill {key}, {bytes} bytes, depends on{}", Tags(tags))

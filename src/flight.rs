@@ -4,7 +4,7 @@
 //! the joiner. So a joiner gets an *entry* and must check its tags again; it never gets a bare
 //! value. A leader that fails, panics or is cancelled wakes everyone who waits for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use crate::cache::Engine;
 use crate::key::Digest;
 use crate::memory::Entry;
 use crate::sync::{Mutex, lock};
@@ -90,6 +91,32 @@ impl Drop for Leader<'_> {
     fn drop(&mut self) {
         // With the map's reference and ours gone, the waiters' channel closes.
         lock(&self.flights.open).remove(&self.digest);
+    }
+}
+
+/// The keys that a task loads for whom nobody waits.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshes {
+    open: Mutex<HashSet<Digest>>,
+}
+
+/// Ends the refresh when it is dropped, whatever happened.
+pub(crate) struct Turn {
+    pub(crate) engine: Arc<Engine>,
+    digest: Digest,
+}
+
+impl Refreshes {
+    /// `None` if one is under way.
+    pub(crate) fn begin(&self, engine: &Arc<Engine>, digest: Digest) -> Option<Turn> {
+        let first = lock(&self.open).insert(digest);
+        first.then(|| Turn { engine: engine.clone(), digest })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&self.engine.refreshes.open).remove(&self.digest);
     }
 }
 

@@ -76,7 +76,7 @@ pub use connection::CachedConnection;
 pub use declare::Declare;
 pub use entity::{CachedEntity, EntityPolicy};
 pub use error::Error;
-pub use event::{Cause, Event, Observer, Reason};
+pub use event::{Because, Cause, Event, Observer, Reason};
 pub use explain::Explanation;
 pub use invalidate::Invalidate;
 pub use key::{Family, Key};
@@ -84,15 +84,15 @@ pub use kv::{Kv, KvConfig, KvLock};
 #[cfg(feature = "entity-registry")]
 #[doc(hidden)]
 pub use registry::{Registered, submit};
-pub use remember::{Dependencies, Dependency, Valued};
+pub use remember::{Dependencies, Dependency, Detached, Inline, Valued};
 pub use rules::{ChangedRow, Commit, RowsOf, RuleOn, Rules, TableChange};
 /// Writes the policy of an entity from `#[cached(..)]` on its model.
 #[cfg(feature = "macros")]
 pub use sea_orm_cache_macros::CachedEntity;
 pub use select::{
     CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
-    ItemsAndPages, LoaderOf, Models, Outcome, PageStream, Pages, RawOf, Reader, Selection, Shaped,
-    Source,
+    ItemsAndPages, LoaderOf, Models, Outcome, PageStream, Pages, RawOf, Reader, Repeatable,
+    Selection, Shaped, Source,
 };
 pub use shared::{Coherence, WhenAway};
 pub use stats::{EntityStats, Stats, StoreStats};

@@ -30,6 +30,10 @@ pub(crate) struct Entry {
     pub(crate) fill: Option<FillId>,
     pub(crate) filled_ms: u64,
     pub(crate) ttl_ms: u64,
+    /// How old it may get and still be of use to who takes old answers, too.
+    pub(crate) keep_ms: u64,
+    /// How long it took to load.
+    pub(crate) load_ms: u64,
     /// The tags' own names, if somebody wanted to know them when it was filled.
     pub(crate) tags: Option<Arc<[Tag]>>,
     /// What it counts against the budget.

@@ -18,6 +18,9 @@ pub(crate) struct Counters {
     pub(crate) invalid: AtomicU64,
     /// Lookups that found an entry whose time was over.
     pub(crate) expired: AtomicU64,
+    pub(crate) stale: AtomicU64,
+    /// How long the last load took.
+    pub(crate) load_ms: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +51,8 @@ pub struct Stats {
     pub bumps: u64,
     /// How often the rows of a write were read before it.
     pub captures: u64,
-    /// Writes that are being finished now although their callers went away.
+    /// What goes on without a caller now: writes that are being finished although theirs went away,
+    /// and refreshes.
     pub background: u64,
     /// Entries in memory, the invalid ones that were not replaced yet included.
     pub entries: usize,
@@ -95,6 +99,8 @@ pub struct EntityStats {
     pub invalid: u64,
     /// Misses because the entry's time was over.
     pub expired: u64,
+    /// Reads answered by an entry that was not valid any more, as was asked for.
+    pub stale: u64,
 }
 
 impl EntityStats {
@@ -146,6 +152,7 @@ impl Registry {
             stats.total.bypassed += one.bypassed;
             stats.total.invalid += one.invalid;
             stats.total.expired += one.expired;
+            stats.total.stale += one.stale;
             stats.entities.insert(table.to_string(), one);
         }
         stats
@@ -163,6 +170,8 @@ impl Counters {
             bypassed: AtomicU64::new(0),
             invalid: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
+            load_ms: AtomicU64::new(0),
         }
     }
 
@@ -175,6 +184,7 @@ impl Counters {
             bypassed: self.bypassed.load(Relaxed),
             invalid: self.invalid.load(Relaxed),
             expired: self.expired.load(Relaxed),
+            stale: self.stale.load(Relaxed),
         }
     }
 }

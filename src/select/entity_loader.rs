@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use sea_orm::compound::EntityLoaderTrait;
 use sea_orm::sea_query::SelectStatement;
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, QueryFilter};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, Statement};
 
+use super::ask::Ask;
+use super::fresh::read;
 use super::paginate::Pages;
 use super::{
-    CacheSource, Cacheable, Cached, CachedPaginator, Form, Options, ReadThrough, owned, table_of,
+    CacheSource, Cacheable, Cached, CachedPaginator, Form, Options, Repeatable, owned, sealed,
+    table_of,
 };
 use crate::codec::{InMemory, Listed, Maybe, Serde};
 use crate::key::Family;
@@ -63,6 +66,105 @@ impl<L: EntityLoaderTrait<E>, E: EntityTrait> CachedLoaderExt<E> for L {
     }
 }
 
+impl<L: EntityLoaderTrait<E>, E: EntityTrait> sealed::Sealed for LoaderOf<L, E> {}
+
+impl<L: EntityLoaderTrait<E>, E: EntityTrait> Repeatable for LoaderOf<L, E> {}
+
+/// One page of what a loader gives; all of it, if the page size is 0.
+struct Loading<L, E> {
+    loader: L,
+    page_size: u64,
+    page: u64,
+    entity: PhantomData<fn() -> E>,
+}
+
+impl<L: Clone, E> Clone for Loading<L, E> {
+    fn clone(&self) -> Self {
+        let Self { loader, page_size, page, entity } = self;
+        Self { loader: loader.clone(), page_size: *page_size, page: *page, entity: *entity }
+    }
+}
+
+/// Its first model.
+struct One<L, E>(Loading<L, E>);
+
+/// How many there are on all pages.
+struct Items<L, E>(Loading<L, E>);
+
+impl<L, E> Loading<L, E>
+where
+    E: EntityTrait,
+    L: EntityLoaderTrait<E> + QueryFilter<QueryStatement = SelectStatement>,
+{
+    /// Several statements follow from it, so it names them all.
+    fn statement(&mut self, backend: DbBackend) -> Statement {
+        backend.build(QueryFilter::query(&mut self.loader))
+    }
+}
+
+impl<L, E> Ask for Loading<L, E>
+where
+    E: EntityTrait,
+    L: EntityLoaderTrait<E> + QueryFilter<QueryStatement = SelectStatement>,
+    L: fmt::Debug + Send + Sync + 'static,
+    L::ModelEx: Sync + 'static,
+{
+    type Results = Listed<InMemory<L::ModelEx>>;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
+    fn named_by(&mut self, backend: DbBackend) -> Option<Statement> {
+        Some(self.statement(backend))
+    }
+
+    async fn ask<C: ConnectionTrait>(self, db: &C) -> Result<Vec<L::ModelEx>, DbErr> {
+        self.loader.fetch(db, self.page, self.page_size).await
+    }
+}
+
+impl<L, E> Ask for One<L, E>
+where
+    E: EntityTrait,
+    L: EntityLoaderTrait<E> + QueryFilter<QueryStatement = SelectStatement>,
+    L: fmt::Debug + Send + Sync + 'static,
+    L::ModelEx: Sync + 'static,
+{
+    type Results = Maybe<InMemory<L::ModelEx>>;
+
+    fn again(&self) -> Option<Self> {
+        Some(Self(self.0.clone()))
+    }
+
+    fn named_by(&mut self, backend: DbBackend) -> Option<Statement> {
+        Some(self.0.statement(backend))
+    }
+
+    async fn ask<C: ConnectionTrait>(self, db: &C) -> Result<Option<L::ModelEx>, DbErr> {
+        let models = self.0.loader.fetch(db, 0, 0).await?;
+        Ok(models.into_iter().next())
+    }
+}
+
+impl<L, E> Ask for Items<L, E>
+where
+    E: EntityTrait,
+    L: EntityLoaderTrait<E> + QueryFilter<QueryStatement = SelectStatement>,
+    L: fmt::Debug + Send + Sync + 'static,
+    L::ModelEx: Sync + 'static,
+{
+    type Results = Serde<u64>;
+
+    fn again(&self) -> Option<Self> {
+        Some(Self(self.0.clone()))
+    }
+
+    async fn ask<C: ConnectionTrait>(self, db: &C) -> Result<u64, DbErr> {
+        self.0.loader.num_items(db, self.0.page_size).await
+    }
+}
+
 impl<L, E> Cached<LoaderOf<L, E>>
 where
     E: EntityTrait,
@@ -91,14 +193,8 @@ where
         let Self { query: LoaderOf { mut loader, .. }, options, decide } = self;
         QueryFilter::query(&mut loader).limit(1);
         let form = form::<E>(Family::Model, &loader, "");
-        let read =
-            ReadThrough::<D, Maybe<InMemory<L::ModelEx>>>::new(db, form, &options, Some(&decide));
-        let statement = read.get_database_backend().build(QueryFilter::query(&mut loader));
-        if let Some(found) = read.seek(&statement).await {
-            return Ok(found);
-        }
-        let answer = loader.fetch(&read, 0, 0).await;
-        read.keep(answer.map(|models| models.into_iter().next())).await
+        let one = One(Loading { loader, page_size: 0, page: 0, entity: PhantomData });
+        Ok(read(db, form, &options, Some(&decide), one).await?.value)
     }
 
     /// All models.
@@ -136,20 +232,10 @@ where
         page_size: u64,
         page: u64,
     ) -> Result<Arc<Vec<L::ModelEx>>, DbErr> {
-        let mut loader = self.query.loader.clone();
+        let loader = self.query.loader.clone();
         let form = form::<E>(family, &loader, &format!("{page} of {page_size}"));
-        let read = ReadThrough::<D, Listed<InMemory<L::ModelEx>>>::new(
-            db,
-            form,
-            &self.options,
-            Some(&self.decide),
-        );
-        let statement = read.get_database_backend().build(QueryFilter::query(&mut loader));
-        if let Some(found) = read.seek(&statement).await {
-            return Ok(found);
-        }
-        let answer = loader.fetch(&read, page, page_size).await;
-        read.keep(answer).await
+        let loading = Loading { loader, page_size, page, entity: PhantomData::<fn() -> E> };
+        Ok(read(db, form, &self.options, Some(&self.decide), loading).await?.value)
     }
 }
 
@@ -173,9 +259,9 @@ where
 
     async fn total<D: CacheSource>(&self, db: &D, page_size: u64) -> Result<u64, DbErr> {
         let form = Form { family: Family::Count, table: Some(table_of::<E>()), ..Form::default() };
-        let read = ReadThrough::<D, Serde<u64>>::new(db, form, &self.options, None);
-        let answer = self.query.loader.clone().num_items(&read, page_size).await;
-        read.keep(answer).await.map(|count| *count)
+        let loader = self.query.loader.clone();
+        let items = Items(Loading { loader, page_size, page: 0, entity: PhantomData::<fn() -> E> });
+        Ok(*read(db, form, &self.options, None, items).await?.value)
     }
 }
 

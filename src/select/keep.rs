@@ -1,11 +1,13 @@
 //! The end of a cached read: what is given to the caller, and stored.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::internal::Place;
 use super::options::Mode;
 use super::outcome::{Outcome, Source};
-use super::read::{Filling, Progress, ReadThrough, as_ms};
+use super::read::{Answered, Filling, Progress, ReadThrough, as_ms};
+use crate::cache::Engine;
 use crate::codec::{Results, open, seal};
 use crate::event::{Event, Reason};
 use crate::key::Key;
@@ -16,11 +18,40 @@ use crate::store::FillId;
 use crate::sync::lock;
 use crate::tag::Tag;
 
-/// What became of a read.
+/// A result, and what became of the read.
+pub(crate) struct Known<V> {
+    pub(crate) value: Arc<V>,
+    kept: Kept,
+}
+
 enum Kept {
     Found(Arc<Entry>, Source),
     Filled(Arc<Entry>),
     Refused(Option<Key>, Option<Reason>),
+}
+
+impl<V> Known<V> {
+    pub(super) fn found(answered: Answered<V>) -> Self {
+        let Answered { value, entry, source } = answered;
+        Self { value, kept: Kept::Found(entry, source) }
+    }
+
+    /// The entry that answered.
+    pub(super) fn entry(&self) -> Option<&Arc<Entry>> {
+        match &self.kept {
+            Kept::Found(entry, _) => Some(entry),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn outcome(self, engine: &Engine, told: bool) -> Outcome<Arc<V>> {
+        let value = self.value;
+        match self.kept {
+            Kept::Found(entry, source) => Outcome::of_entry(value, &entry, source, engine, told),
+            Kept::Filled(entry) => Outcome::of_entry(value, &entry, Source::Database, engine, told),
+            Kept::Refused(key, reason) => Outcome::refused(value, key, reason),
+        }
+    }
 }
 
 impl<D: Place, R: Results> ReadThrough<'_, D, R> {
@@ -30,41 +61,34 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     ///
     /// The answer's.
     pub(crate) async fn keep<E>(&self, answer: Result<R::Value, E>) -> Result<Arc<R::Value>, E> {
-        self.kept(answer).await.map(|(value, _)| value)
+        self.finish(answer).await.map(|known| known.value)
     }
 
-    /// The same, with what became of it.
+    /// The same for an entry that answers.
+    pub(crate) fn told(&self) -> Option<Known<R::Value>> {
+        let Progress::Found(Answered { value, entry, source }) = &*lock(&self.progress) else {
+            return None;
+        };
+        let (value, entry, source) = (value.clone(), entry.clone(), *source);
+        Some(Known::found(Answered { value, entry, source }))
+    }
+
+    /// [`keep`](Self::keep), with what became of it.
     ///
     /// # Errors
     ///
     /// The answer's.
-    pub(crate) async fn tell<E>(
+    pub(crate) async fn finish<E>(
         &self,
         answer: Result<R::Value, E>,
-    ) -> Result<Outcome<Arc<R::Value>>, E> {
-        let (value, kept) = self.kept(answer).await?;
-        let (engine, told) = (self.engine(), self.options.told);
-        Ok(match kept {
-            Kept::Found(entry, source) => Outcome::of_entry(value, &entry, source, engine, told),
-            Kept::Filled(entry) => Outcome::of_entry(value, &entry, Source::Database, engine, told),
-            Kept::Refused(key, reason) => Outcome::refused(value, key, reason),
-        })
-    }
-
-    /// The same for an entry that answers.
-    pub(crate) fn told(&self) -> Option<Outcome<Arc<R::Value>>> {
-        let Progress::Found(found) = &*lock(&self.progress) else { return None };
-        let value = found.value.clone();
-        let (engine, told) = (self.engine(), self.options.told);
-        Some(Outcome::of_entry(value, &found.entry, found.source, engine, told))
-    }
-
-    async fn kept<E>(&self, answer: Result<R::Value, E>) -> Result<(Arc<R::Value>, Kept), E> {
+    ) -> Result<Known<R::Value>, E> {
+        let refused =
+            |value, reason| Known { value: Arc::new(value), kept: Kept::Refused(None, reason) };
         let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing(None));
         match progress {
-            Progress::Found(found) => Ok((found.value, Kept::Found(found.entry, found.source))),
-            Progress::Waiting => Ok((Arc::new(answer?), Kept::Refused(None, None))),
-            Progress::Bypassing(reason) => Ok((Arc::new(answer?), Kept::Refused(None, reason))),
+            Progress::Found(found) => Ok(Known::found(found)),
+            Progress::Waiting | Progress::Looked(_) => Ok(refused(answer?, None)),
+            Progress::Bypassing(reason) => Ok(refused(answer?, reason)),
             Progress::Filling(mut filling) => {
                 self.record_fill(&filling, answer.is_err());
                 let value = Arc::new(answer?);
@@ -103,13 +127,11 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
                     (Some(leader), Err(reason)) if !reason.passes() => leader.land(None),
                     _ => {}
                 }
-                Ok((
-                    value,
-                    match stored {
-                        Ok(entry) => Kept::Filled(entry),
-                        Err(reason) => Kept::Refused(Some(key), Some(reason)),
-                    },
-                ))
+                let kept = match stored {
+                    Ok(entry) => Kept::Filled(entry),
+                    Err(reason) => Kept::Refused(Some(key), Some(reason)),
+                };
+                Ok(Known { value, kept })
             }
         }
     }
@@ -173,6 +195,8 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
             Some((_, ttl_ms)) => ttl_ms,
             None => self.ttl_ms(&filling, &value)?,
         };
+        let load_ms = engine.clock.now_ms().saturating_sub(filling.began_ms);
+        filling.counters.load_ms.store(load_ms, Ordering::Relaxed);
         let through = engine.check_codec && R::HAS_BYTES;
         let value = if through { self.through_codec(&value)? } else { value };
         let heap_bytes = R::heap_bytes(&value);
@@ -203,6 +227,8 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
             fill: in_store.map(|(fill, _)| fill),
             filled_ms,
             ttl_ms,
+            keep_ms: self.options.freshness.keep_ms(),
+            load_ms,
             tags: kept,
             bytes,
             counters: filling.counters,

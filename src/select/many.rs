@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    DbErr, EntityTrait, SelectFourMany, SelectThreeMany, SelectTwoMany, TopologyChain, TopologyStar,
+    ConnectionTrait, DbErr, EntityTrait, SelectFourMany, SelectThreeMany, SelectTwoMany,
+    TopologyChain, TopologyStar,
 };
 
-use super::{CacheSource, Cacheable, Cached, CachedExt, Form, Options, ReadThrough, owned};
+use super::ask::Ask;
+use super::fresh::read;
+use super::{CacheSource, Cacheable, Cached, CachedExt, Form, Options, Repeatable, owned};
 use super::{sealed, table_of};
 use crate::codec::{Columns, Listed, StorableEntity};
 use crate::key::Family;
+
+struct Gathered<Q>(Q);
 
 macro_rules! gathered {
     ($select:ty, <$($entity:ident),+>, $codec:ty, $item:ty) => {
@@ -18,6 +23,20 @@ macro_rules! gathered {
         }
 
         impl<$($entity: EntityTrait),+> sealed::Sealed for $select {}
+
+        impl<$($entity: EntityTrait),+> Repeatable for $select {}
+
+        impl<$($entity: StorableEntity),+> Ask for Gathered<$select> {
+            type Results = Listed<$codec>;
+
+            fn again(&self) -> Option<Self> {
+                Some(Self(self.0.clone()))
+            }
+
+            async fn ask<C: ConnectionTrait>(self, db: &C) -> Result<Vec<$item>, DbErr> {
+                self.0.all(db).await
+            }
+        }
 
         impl<$($entity: EntityTrait),+> CachedExt for $select {
             type Cached = Cached<Self>;
@@ -50,10 +69,7 @@ macro_rules! gathered {
                 let Self { query, options, decide } = self;
                 let table = Some(table_of::<E>());
                 let form = Form { family: Family::List, table, ..Form::default() };
-                let read =
-                    ReadThrough::<D, Listed<$codec>>::new(db, form, &options, Some(&decide));
-                let answer = query.all(&read).await;
-                read.keep(answer).await
+                Ok(read(db, form, &options, Some(&decide), Gathered(query)).await?.value)
             }
         }
     };

@@ -1,9 +1,12 @@
 //! `.cached(ttl)` on whatever SeaORM reads with.
 
+mod ask;
 mod board;
 mod cursor;
 mod entity_loader;
 mod find_many;
+mod fresh;
+mod freshness;
 mod keep;
 mod loader;
 mod many;
@@ -33,6 +36,9 @@ pub use reader::Reader;
 pub use selection::{Selection, Shaped};
 pub use source::CacheSource;
 
+pub use ask::Repeatable;
+pub(crate) use fresh::Fresh;
+pub(crate) use keep::Known;
 use options::Decide;
 pub(crate) use options::{Mode, Options};
 pub(crate) use read::{Form, ReadThrough};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sea_orm::EntityTrait;
 
+use super::freshness::Freshness;
 use crate::cache::Engine;
 use crate::entity::EntityName;
 use crate::key::Family;
@@ -21,6 +22,7 @@ pub(crate) struct Options {
     pub(crate) skip_empty: bool,
     /// Somebody wants to know what became of it.
     pub(crate) told: bool,
+    pub(crate) freshness: Freshness,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +31,8 @@ pub(crate) enum Mode {
     Cached,
     Bypass,
     Refresh,
+    /// Only looks; see `fresh`.
+    Look,
 }
 
 impl Options {

@@ -63,6 +63,9 @@ pub enum Source {
     Store,
     /// The database, or the computation.
     Database,
+    /// An entry whose time is over, or whose data has changed: what [`swr`](crate::Cached::swr) and
+    /// its like ask for.
+    Stale,
 }
 
 impl<T> Outcome<T> {

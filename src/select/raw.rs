@@ -11,7 +11,7 @@ use sea_orm::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Cacheable, Cached, CachedExt, Options, Selection, sealed};
+use super::{Cacheable, Cached, CachedExt, Options, Repeatable, Selection, sealed};
 use crate::codec::{Codec, Columns, Serde};
 
 /// A statement whose rows become the items of `S`, which are kept by the codec `K`.
@@ -45,6 +45,8 @@ impl<S: SelectorTrait, K> Cacheable for RawOf<S, K> {
 
 impl<S: SelectorTrait, K> sealed::Sealed for RawOf<S, K> {}
 
+impl<S: SelectorTrait, K> Repeatable for RawOf<S, K> {}
+
 impl<S, K> Selection for RawOf<S, K>
 where
     S: SelectorTrait<Item: Clone + Send + Sync + 'static> + Send + Sync + 'static,
@@ -59,6 +61,10 @@ where
 
     fn table() -> Option<&'static str> {
         None
+    }
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
     }
 }
 

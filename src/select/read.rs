@@ -18,6 +18,7 @@ use sea_orm::{
 };
 
 use super::board::JOINS;
+use super::fresh::Looked;
 use super::internal::{self, Place};
 use super::options::{Decide, Mode, Options};
 use super::outcome::Source;
@@ -73,6 +74,8 @@ pub(super) enum Progress<'r, V> {
     /// The database answers, and nothing is stored, for this reason.
     Bypassing(Option<Reason>),
     Filling(Box<Filling<'r>>),
+    /// Nothing valid was found, and more was not asked for.
+    Looked(Looked<V>),
 }
 
 /// An entry's answer.
@@ -93,6 +96,8 @@ pub(super) struct Filling<'r> {
     /// The key says everything; otherwise it is the first statement that says it.
     keyed: bool,
     pub(super) statements: usize,
+    /// When the load began.
+    pub(super) began_ms: u64,
     pub(super) refusal: Option<Reason>,
 }
 
@@ -171,46 +176,66 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     }
 
     async fn enter(&self, sql: &str, values: &[Value], keyed: bool, patience: usize) {
-        let progress = if let Some(reason) = self.bypassed() {
-            self.tell_bypass(sql, &reason);
-            Progress::Bypassing(Some(reason))
-        } else {
-            let within = self.db.scope_names();
-            let inner;
-            let scope = match &self.options.scope {
-                None => within,
-                Some(name) => {
-                    inner = [within, std::slice::from_ref(name)].concat();
-                    &inner
-                }
-            };
-            let tags = &self.options.tags;
-            let own = self.own_words();
-            let kind = [type_name::<R>(), own.as_deref().unwrap_or(&self.form.words)];
-            let rulings = self.engine().rulings.load(Ordering::SeqCst);
-            let base = match self.db.of_database() {
-                Some(database) => database.base(),
-                None => Base::of_engine(self.engine()),
-            };
-            let digest = base.digest(rulings, &kind, scope, tags, sql, values);
-            let found = match &self.engine().shared {
-                _ if self.options.mode != Mode::Cached => None,
-                None => self.lookup(&digest).map(|found| (found, Source::Memory)),
-                // What memory has does not say which versions it was put with in the store.
-                Some(_) if self.db.recorder().is_some() => None,
-                Some(shared) => Box::pin(self.find(shared, &digest)).await,
-            };
-            match found {
-                Some(((entry, value), source)) => {
-                    self.record_hit(&entry);
-                    count(&entry.counters.hits);
-                    self.engine().tell(|| Event::Hit { key: &entry.key });
-                    Progress::Found(Answered { value, entry, source })
-                }
-                None => self.miss(sql, digest, keyed, patience).await,
+        let looking = self.options.mode == Mode::Look;
+        let progress = match self.bypassed() {
+            // Memory may still have something for who takes old answers.
+            Some(reason @ Reason::StoreAway) if looking => {
+                Progress::Looked(self.old(self.digest(sql, values), Some(&reason)))
             }
+            Some(reason) => {
+                self.tell_bypass(sql, &reason);
+                Progress::Bypassing(Some(reason))
+            }
+            None => self.look(sql, values, keyed, patience).await,
         };
         *lock(&self.progress) = progress;
+    }
+
+    fn digest(&self, sql: &str, values: &[Value]) -> Digest {
+        let within = self.db.scope_names();
+        let inner;
+        let scope = match &self.options.scope {
+            None => within,
+            Some(name) => {
+                inner = [within, std::slice::from_ref(name)].concat();
+                &inner
+            }
+        };
+        let own = self.own_words();
+        let kind = [type_name::<R>(), own.as_deref().unwrap_or(&self.form.words)];
+        let rulings = self.engine().rulings.load(Ordering::SeqCst);
+        let base = match self.db.of_database() {
+            Some(database) => database.base(),
+            None => Base::of_engine(self.engine()),
+        };
+        base.digest(rulings, &kind, scope, &self.options.tags, sql, values)
+    }
+
+    async fn look(
+        &self,
+        sql: &str,
+        values: &[Value],
+        keyed: bool,
+        patience: usize,
+    ) -> Progress<'r, R::Value> {
+        let digest = self.digest(sql, values);
+        let found = match &self.engine().shared {
+            _ if !matches!(self.options.mode, Mode::Cached | Mode::Look) => None,
+            None => self.lookup(&digest).map(|found| (found, Source::Memory)),
+            // What memory has does not say which versions it was put with in the store.
+            Some(_) if self.db.recorder().is_some() => None,
+            Some(shared) => Box::pin(self.find(shared, &digest)).await,
+        };
+        match found {
+            Some(((entry, value), source)) => {
+                self.record_hit(&entry);
+                count(&entry.counters.hits);
+                self.engine().tell(|| Event::Hit { key: &entry.key });
+                Progress::Found(Answered { value, entry, source })
+            }
+            None if self.options.mode == Mode::Look => Progress::Looked(self.old(digest, None)),
+            None => self.miss(sql, digest, keyed, patience).await,
+        }
     }
 
     fn bypassed(&self) -> Option<Reason> {
@@ -314,9 +339,20 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         let mut fill = Fill::begin(engine, self.options.told);
         fill.remote = remote;
         fill.depend(engine, &self.own_tags(&key));
-        let (statements, refusal) = (0, None);
+        let (statements, began_ms, refusal) = (0, fill.filled_ms, None);
         Progress::Filling(
-            Filling { fill, key, counters, leader, held: None, keyed, statements, refusal }.into(),
+            Filling {
+                fill,
+                key,
+                counters,
+                leader,
+                held: None,
+                keyed,
+                statements,
+                began_ms,
+                refusal,
+            }
+            .into(),
         )
     }
 
@@ -367,7 +403,7 @@ impl<'r, D: internal::Source, R: Results> ReadThrough<'r, D, R> {
             self.enter(call.sql(), call.values(), false, JOINS).await;
         }
         match &mut *lock(&self.progress) {
-            Progress::Found(_) => return Err(stop()),
+            Progress::Found(_) | Progress::Looked(_) => return Err(stop()),
             Progress::Filling(filling) => {
                 filling.statements += 1;
                 if filling.statements > 1 && !filling.keyed {
@@ -446,6 +482,7 @@ impl Filling<'_> {
             held: None,
             keyed: true,
             statements,
+            began_ms: 0,
             refusal: None,
         }
     }

@@ -14,18 +14,20 @@ use sea_orm::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::ask::{Any, First, List, Number, Page, Total};
+use super::fresh::read;
 use super::paginate::Pages;
 use super::reader::Reader;
 use super::{
-    CacheSource, Cacheable, Cached, CachedExt, CachedPaginator, Form, Options, Outcome,
-    ReadThrough, owned, sealed, table_of,
+    CacheSource, Cacheable, Cached, CachedExt, CachedPaginator, Form, Options, Outcome, Repeatable,
+    owned, sealed, table_of,
 };
-use crate::codec::{Codec, Columns, Listed, Maybe, Serde, StorableEntity};
+use crate::codec::{Codec, Columns, Maybe, Serde, StorableEntity};
 use crate::key::Family;
 
 /// A select whose rows each become one item.
 pub trait Selection:
-    Cacheable<Item: Clone + Send + Sync + 'static> + sealed::Sealed + Sized + Send
+    Cacheable<Item: Clone + Send + Sync + 'static> + sealed::Sealed + Sized + Send + 'static
 {
     #[doc(hidden)]
     type Codec: Codec<Value = Self::Item>;
@@ -37,6 +39,10 @@ pub trait Selection:
 
     #[doc(hidden)]
     fn table() -> Option<&'static str>;
+
+    /// The same once more, if it can be copied.
+    #[doc(hidden)]
+    fn again(&self) -> Option<Self>;
 }
 
 /// A select that is made into something else than its models when it is read.
@@ -74,14 +80,8 @@ impl<Q: Selection> Cached<Q> {
     /// The database's; the cache adds none.
     pub async fn one_shared<D: CacheSource>(self, db: &D) -> Result<Arc<Option<Q::Item>>, DbErr> {
         let Self { query, options, decide } = self;
-        let read = ReadThrough::<D, Maybe<Q::Codec>>::new(
-            db,
-            form::<Q>(Family::Model),
-            &options,
-            Some(&decide),
-        );
-        let answer = query.into_reader().first(&read).await;
-        read.keep(answer).await
+        let form = form::<Q>(Family::Model);
+        Ok(read(db, form, &options, Some(&decide), First(query)).await?.value)
     }
 
     /// [`one`](Self::one), with what became of it.
@@ -96,9 +96,8 @@ impl<Q: Selection> Cached<Q> {
         self.options.told = true;
         let Self { query, options, decide } = self;
         let form = form::<Q>(Family::Model);
-        let read = ReadThrough::<D, Maybe<Q::Codec>>::new(db, form, &options, Some(&decide));
-        let answer = query.into_reader().first(&read).await;
-        read.tell(answer).await.map(Outcome::owned)
+        let known = read(db, form, &options, Some(&decide), First(query)).await?;
+        Ok(known.outcome(db.engine(), true).owned())
     }
 
     /// [`all`](Self::all), with what became of it.
@@ -110,9 +109,8 @@ impl<Q: Selection> Cached<Q> {
         self.options.told = true;
         let Self { query, options, decide } = self;
         let form = form::<Q>(Family::List);
-        let read = ReadThrough::<D, Listed<Q::Codec>>::new(db, form, &options, Some(&decide));
-        let answer = query.into_reader().list(&read).await;
-        read.tell(answer).await.map(Outcome::owned)
+        let known = read(db, form, &options, Some(&decide), List(query)).await?;
+        Ok(known.outcome(db.engine(), true).owned())
     }
 
     /// [`count`](Self::count), with what became of it.
@@ -122,10 +120,9 @@ impl<Q: Selection> Cached<Q> {
     /// The database's; the cache adds none.
     pub async fn fetch_count<D: CacheSource>(mut self, db: &D) -> Result<Outcome<u64>, DbErr> {
         self.options.told = true;
-        let (form, options) = (form::<Q>(Family::Count), self.options);
-        let read = ReadThrough::<D, Serde<u64>>::new(db, form, &options, None);
-        let answer = self.query.into_reader().number(&read).await;
-        read.tell(answer).await.map(Outcome::owned)
+        let form = form::<Q>(Family::Count);
+        let known = read(db, form, &self.options, None, Number(self.query)).await?;
+        Ok(known.outcome(db.engine(), true).owned())
     }
 
     /// The first item.
@@ -153,14 +150,8 @@ impl<Q: Selection> Cached<Q> {
     /// The database's; the cache adds none.
     pub async fn all_shared<D: CacheSource>(self, db: &D) -> Result<Arc<Vec<Q::Item>>, DbErr> {
         let Self { query, options, decide } = self;
-        let read = ReadThrough::<D, Listed<Q::Codec>>::new(
-            db,
-            form::<Q>(Family::List),
-            &options,
-            Some(&decide),
-        );
-        let answer = query.into_reader().list(&read).await;
-        read.keep(answer).await
+        let form = form::<Q>(Family::List);
+        Ok(read(db, form, &options, Some(&decide), List(query)).await?.value)
     }
 
     /// How many rows the query has, its own limit and offset included.
@@ -169,10 +160,8 @@ impl<Q: Selection> Cached<Q> {
     ///
     /// The database's; the cache adds none.
     pub async fn count<D: CacheSource>(self, db: &D) -> Result<u64, DbErr> {
-        let options = self.options;
-        let read = ReadThrough::<D, Serde<u64>>::new(db, form::<Q>(Family::Count), &options, None);
-        let answer = self.query.into_reader().number(&read).await;
-        read.keep(answer).await.map(|count| *count)
+        let form = form::<Q>(Family::Count);
+        Ok(*read(db, form, &self.options, None, Number(self.query)).await?.value)
     }
 
     /// Whether the query has any row, whatever its limit and offset.
@@ -181,10 +170,8 @@ impl<Q: Selection> Cached<Q> {
     ///
     /// The database's; the cache adds none.
     pub async fn exists<D: CacheSource>(self, db: &D) -> Result<bool, DbErr> {
-        let options = self.options;
-        let read = ReadThrough::<D, Serde<bool>>::new(db, form::<Q>(Family::Count), &options, None);
-        let answer = self.query.into_reader().any(&read).await;
-        read.keep(answer).await.map(|found| *found)
+        let form = form::<Q>(Family::Count);
+        Ok(*read(db, form, &self.options, None, Any(self.query)).await?.value)
     }
 }
 
@@ -210,16 +197,14 @@ impl<Q: Selection + Clone + Sync> Pages for Cached<Q> {
     ) -> Result<Vec<Q::Item>, DbErr> {
         let Self { query, options, decide } = self;
         let form = form::<Q>(Family::Page);
-        let read = ReadThrough::<D, Listed<Q::Codec>>::new(db, form, options, Some(decide));
-        let answer = query.clone().into_reader().page(&read, page_size, page).await;
-        read.keep(answer).await.map(owned)
+        let page = Page(query.clone(), page_size, page);
+        read(db, form, options, Some(decide), page).await.map(|known| owned(known.value))
     }
 
     async fn total<D: CacheSource>(&self, db: &D, page_size: u64) -> Result<u64, DbErr> {
         let form = form::<Q>(Family::Count);
-        let read = ReadThrough::<D, Serde<u64>>::new(db, form, &self.options, None);
-        let answer = self.query.clone().into_reader().total(&read, page_size).await;
-        read.keep(answer).await.map(|count| *count)
+        let total = Total(self.query.clone(), page_size);
+        Ok(*read(db, form, &self.options, None, total).await?.value)
     }
 }
 
@@ -287,6 +272,8 @@ impl<E: EntityTrait, S: SelectorTrait> Cacheable for Shaped<Select<E>, S> {
 
 impl<E: EntityTrait, S: SelectorTrait> sealed::Sealed for Shaped<Select<E>, S> {}
 
+impl<E: EntityTrait, S: SelectorTrait> Repeatable for Shaped<Select<E>, S> {}
+
 impl<E, S> Selection for Shaped<Select<E>, S>
 where
     E: EntityTrait,
@@ -302,6 +289,10 @@ where
 
     fn table() -> Option<&'static str> {
         Some(table_of::<E>())
+    }
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
     }
 }
 
@@ -324,6 +315,10 @@ where
     }
 
     fn table() -> Option<&'static str> {
+        None
+    }
+
+    fn again(&self) -> Option<Self> {
         None
     }
 }
@@ -356,6 +351,11 @@ macro_rules! entities {
         {
         }
 
+        impl<$($entity: EntityTrait,)+ $($topology: Topology)?> Repeatable
+            for $select<$($entity,)+ $($topology)?>
+        {
+        }
+
         impl<$($entity: EntityTrait,)+ $($topology: Topology)?> CachedExt
             for $select<$($entity,)+ $($topology)?>
         {
@@ -367,7 +367,7 @@ macro_rules! entities {
             }
         }
 
-        impl<$($entity: EntityTrait,)+ $($topology: Topology)?> Selection
+        impl<$($entity: EntityTrait,)+ $($topology: Topology + Clone + 'static)?> Selection
             for $select<$($entity,)+ $($topology)?>
         where
             Self: Send,
@@ -382,6 +382,10 @@ macro_rules! entities {
 
             fn table() -> Option<&'static str> {
                 Some(table_of::<E>())
+            }
+
+            fn again(&self) -> Option<Self> {
+                Some(self.clone())
             }
         }
     };

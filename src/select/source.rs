@@ -47,7 +47,7 @@ pub(crate) mod internal {
     }
 
     /// Where it is read from, too.
-    pub trait Source: Place + ConnectionTrait {
+    pub trait Source: Place + ConnectionTrait + Sized + Send + Sync + 'static {
         #[doc(hidden)]
         type Conn: ConnectionTrait;
         #[doc(hidden)]
@@ -58,6 +58,10 @@ pub(crate) mod internal {
         /// The connection for a miss that reads these tables.
         #[doc(hidden)]
         fn nearest(&self, tables: &[Name]) -> &Self::Conn;
+        /// The same for a task of its own, where what it reads is nobody's but everybody's: not in
+        /// a transaction, nor for a value that is being made of it.
+        #[doc(hidden)]
+        fn detached(&self) -> Option<Self>;
     }
 
     #[allow(private_interfaces)]
@@ -110,6 +114,10 @@ pub(crate) mod internal {
             };
             self.replica().filter(seen).map_or(self.inner(), |replica| &replica.conn)
         }
+
+        fn detached(&self) -> Option<Self> {
+            self.recorder().is_none().then(|| self.clone())
+        }
     }
 
     #[allow(private_interfaces)]
@@ -158,6 +166,10 @@ pub(crate) mod internal {
 
         fn nearest(&self, _: &[Name]) -> &T {
             self.inner()
+        }
+
+        fn detached(&self) -> Option<Self> {
+            None
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A cached read and the store that processes share.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::internal::Place;
@@ -93,7 +94,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         let fetched = self.fetch(shared, &entry.key, &entry.counters, Some(&entry)).await;
         if fetched.is_none() && shared.is_trusted() {
             count(&entry.counters.invalid);
-            self.engine().memory.remove(&entry);
+            self.engine().discard(&entry);
         }
         fetched.map(|fetched| (fetched.entry, fetched.value))
     }
@@ -180,6 +181,8 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             fill: Some(fill),
             filled_ms: engine.clock.now_ms().saturating_sub(age_ms),
             ttl_ms,
+            keep_ms: self.options.freshness.keep_ms(),
+            load_ms: counters.load_ms.load(Ordering::Relaxed),
             tags: None,
             bytes,
             counters: counters.clone(),

@@ -136,6 +136,7 @@ macro_rules! connection_trait {
             ) -> Result<Option<QueryResult>, DbErr> {
                 let sql = statement.sql.clone();
                 at(&self.shared, &sql, false).await;
+                fails(&self.shared, &sql)?;
                 let result = self.inner.query_one_raw(statement).await;
                 at(&self.shared, &sql, true).await;
                 result

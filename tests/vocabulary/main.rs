@@ -3,6 +3,7 @@
 mod dependencies;
 mod families;
 mod fresh;
+mod freshness;
 mod outcomes;
 mod places;
 #[path = "../shared/processes.rs"]
