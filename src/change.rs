@@ -122,7 +122,7 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.more |= other.more;
         self.list.extend(other.list);
         if self.list.len() > MAX_CHANGES {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::barrier::barrier;
 use crate::cache::Engine;
 use crate::catalog;
-use crate::change::Bump;
+use crate::change::{Bump, Changes};
 use crate::event::{Cause, Event, Reason};
 use crate::key::{Digest, PROTOCOL};
 use crate::policy::KeyIgnored;
@@ -94,6 +94,8 @@ struct RawTransaction {
     depth: AtomicUsize,
     /// How often one was opened or ended.
     moves: AtomicUsize,
+    /// Something was written that rules are yet to be told of.
+    untold: AtomicBool,
 }
 
 /// What needs the wrapped connection, whatever its type.
@@ -310,8 +312,13 @@ impl Database {
     }
 
     /// Runs the rules for what was committed; after its bump.
-    pub(crate) fn committed(&self, understanding: &Arc<Understanding>, bump: &Bump) {
-        if let Some(changes) = bump.changes.as_ref().filter(|_| self.engine.rules.are_there()) {
+    pub(crate) fn committed(&self, understanding: &Arc<Understanding>, changes: Option<&Changes>) {
+        if let Some(changes) = changes.filter(|_| self.engine.rules.are_there()) {
+            // On some connection raw SQL has a transaction open: it may be this one's.
+            if self.raw.depth.load(Ordering::SeqCst) > 0 {
+                self.raw.untold.store(true, Ordering::SeqCst);
+                return;
+            }
             let under = Under::Schema(self.version_of(understanding));
             self.engine.fire(changes, &understanding.schema, under);
         }
@@ -325,6 +332,20 @@ impl Database {
         self.is_current(understanding).then_some(version)
     }
 
+    /// A transaction of raw SQL is over, or a text that nobody took apart: of the rows that it may
+    /// have changed nothing is known.
+    pub(crate) fn committed_unknown(&self, understanding: &Arc<Understanding>) {
+        self.committed(understanding, Bump::all().changes.as_ref());
+    }
+
+    /// The same for the end of a transaction of raw SQL, if something was written meanwhile.
+    pub(crate) fn tell_untold(&self, understanding: &Arc<Understanding>) {
+        let over = self.raw.depth.load(Ordering::SeqCst) == 0;
+        if over && self.raw.untold.swap(false, Ordering::SeqCst) {
+            self.committed_unknown(understanding);
+        }
+    }
+
     /// Is this still what is known?
     fn is_current(&self, understanding: &Arc<Understanding>) -> bool {
         Arc::ptr_eq(&self.current(), understanding)
@@ -333,7 +354,8 @@ impl Database {
     /// Reads the catalog. The new schema is in place before this returns, so that a bump of `*`
     /// afterwards leaves no entry that was made under the old one.
     ///
-    /// Returns whether it changed. While somebody is changing the schema it is not read at all.
+    /// Returns whether it changed. While somebody is changing the schema, or raw SQL has a
+    /// transaction open, it is not read at all.
     pub(crate) async fn load(&self) -> bool {
         self.load_if(|_| true).await
     }
@@ -348,7 +370,8 @@ impl Database {
         let before = self.current();
         let doubts = self.doubts.load(Ordering::SeqCst);
         // Looked at last: a change that begins from now on forgets what is current.
-        if self.is_changing() {
+        // On a connection where raw SQL has a transaction open ours would end it.
+        if self.is_changing() || self.raw.depth.load(Ordering::SeqCst) > 0 {
             return false;
         }
         let due_ms = self.engine.clock.now_ms().saturating_add(RELOAD_AFTER_MS);
@@ -519,7 +542,8 @@ impl Database {
                 if database.root.barrier().await.is_ok() {
                     database.engine.bump(&bump, || Cause::Doubt);
                     // Its tags were found under the schema of then, which may be another.
-                    database.committed(&Arc::new(Understanding::unknown(database.backend)), &bump);
+                    let unknown = Arc::new(Understanding::unknown(database.backend));
+                    database.committed(&unknown, bump.changes.as_ref());
                     database.engine.doubt(&bump.tables, false);
                     return;
                 }

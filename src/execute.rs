@@ -119,7 +119,7 @@ where
             database.doubt_catalog();
             database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
             if answer.is_ok() {
-                database.committed(&understanding, &Bump::all());
+                database.committed_unknown(&understanding);
             }
             pending.answered(&answer);
             answer
@@ -132,6 +132,9 @@ where
             database.shadow(temporary);
             let answer = call.send(&*conn, want).await;
             change.done(&sql).await;
+            if answer.is_ok() && !is_single(&sql) {
+                database.committed_unknown(&understanding);
+            }
             pending.answered(&answer);
             answer
         }
@@ -155,10 +158,19 @@ where
                 _ if !opens => database.raw_control(*control),
                 _ => {}
             }
+            match control {
+                Control::Block if answer.is_ok() => database.committed_unknown(&understanding),
+                _ => database.tell_untold(&understanding),
+            }
             pending.answered(&answer);
             answer
         }
     }
+}
+
+/// Is nothing else in the same text?
+pub(crate) fn is_single(sql: &str) -> bool {
+    !sql.trim_end().trim_end_matches(';').contains(';')
 }
 
 /// May a text that is not understood change the schema? It does so by one of these words, the last
@@ -245,7 +257,7 @@ impl Write<'_> {
             self.finish(bump, cause);
             // Of several statements those before the one that failed are done.
             if answer.is_ok() || self.facts.len() > 1 {
-                self.database.committed(self.understanding, bump);
+                self.tell(&answer, bump);
             }
         }
         pending.answered(&answer);
@@ -287,13 +299,35 @@ impl Write<'_> {
         match transaction.commit().await {
             Ok(()) => {
                 self.finish(&precise, cause);
-                self.database.committed(self.understanding, &precise);
+                let answer = Ok(answer);
+                self.tell(&answer, &precise);
                 pending.settled();
-                Ok(Ok(answer))
+                Ok(answer)
             }
             // Dropping `pending` begins the doubt.
             Err(error) => Ok(Err(error)),
         }
+    }
+
+    /// Tells the rules, if it did anything.
+    fn tell(&self, answer: &Result<Answer, DbErr>, bump: &Bump) {
+        if !answer.as_ref().is_ok_and(|answer| self.did_nothing(answer)) {
+            self.database.committed(self.understanding, bump.changes.as_ref());
+        }
+    }
+
+    /// No row was touched, so nothing followed from it either.
+    pub(crate) fn did_nothing(&self, answer: &Answer) -> bool {
+        let [facts] = self.facts else { return false };
+        // A trigger that puts something else in the place of a write counts no row.
+        let triggers = &self.understanding.schema.triggers;
+        let counted = match answer {
+            Answer::Done(_) => true,
+            Answer::Rows(_) => !facts.returning.is_empty(),
+        };
+        counted
+            && answer.count() == 0
+            && !triggers.iter().any(|trigger| trigger.table == facts.table)
     }
 
     fn finish(&self, bump: &Bump, cause: impl FnOnce() -> Cause) {

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{DbErr, TransactionSession};
 
-use crate::change::Bump;
+use crate::barrier::may_have_happened;
+use crate::change::{Bump, Changes as Told};
 use crate::database::{Database, Lost, Understanding};
 use crate::event::Cause;
 use crate::execute::{Write, begin_doubt};
@@ -28,8 +29,21 @@ pub(crate) struct Changes {
     pub(crate) locked: bool,
     /// Statements may be outside the transaction by now, and committed one by one.
     pub(crate) left: bool,
+    /// They certainly are.
+    pub(crate) out: bool,
+    /// Something was written while they may have been.
+    pub(crate) unsure: bool,
     /// It did something that others can't see, so that its reads are no longer theirs.
     pub(crate) dirty: bool,
+    /// What rules will be told: of the transaction itself, then of each savepoint in it.
+    levels: Vec<Level>,
+}
+
+#[derive(Default)]
+struct Level {
+    told: Told,
+    /// Its last statement failed. PostgreSQL commits nothing then, and says it did.
+    failed: bool,
 }
 
 impl Log {
@@ -39,14 +53,51 @@ impl Log {
 }
 
 impl Changes {
-    pub(crate) fn add(&mut self, bump: Bump, understanding: &Arc<Understanding>) {
+    /// `level`: of the savepoint, 0 for none.
+    pub(crate) fn add(&mut self, mut bump: Bump, understanding: &Arc<Understanding>, level: usize) {
+        // What left the transaction was told by itself.
+        let told = bump.changes.take().filter(|_| !self.out);
+        let not_collected = Told { more: !self.out, ..Told::default() };
+        self.level(level).told.add(told.unwrap_or(not_collected));
         let same = |first: &Arc<Understanding>| Arc::ptr_eq(first, understanding);
         match &self.understanding {
-            Some(first) if !same(first) => self.bump.merge(Bump::all()),
+            Some(first) if !same(first) => {
+                self.bump.merge(Bump::all());
+                self.level(level).told.more = true;
+            }
             Some(_) => {}
             None => self.understanding = Some(understanding.clone()),
         }
         self.bump.merge(bump);
+    }
+
+    fn level(&mut self, level: usize) -> &mut Level {
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, Level::default);
+        }
+        &mut self.levels[level]
+    }
+
+    /// A savepoint begins, or what it did was undone.
+    pub(crate) fn forget(&mut self, level: usize) {
+        self.levels.truncate(level);
+    }
+
+    /// A savepoint's changes are now those of what is around it.
+    pub(crate) fn keep(&mut self, level: usize) {
+        for inner in self.levels.split_off(level.min(self.levels.len())) {
+            self.level(level - 1).told.add(inner.told);
+        }
+    }
+
+    pub(crate) fn failed(&mut self, level: usize, failed: bool) {
+        self.level(level).failed = failed;
+    }
+
+    /// What rules are told of what is committed now.
+    pub(crate) fn told(&mut self) -> Option<Told> {
+        let outermost = std::mem::take(&mut self.levels).into_iter().next()?;
+        (!outermost.failed).then_some(outermost.told)
     }
 }
 
@@ -56,16 +107,28 @@ pub(crate) struct Unsettled<'a> {
     pub(crate) write: &'a Write<'a>,
     pub(crate) coarse: Option<Bump>,
     pub(crate) answered: bool,
+    /// It did nothing, or what it did was undone.
+    pub(crate) undone: bool,
+    pub(crate) level: usize,
+}
+
+impl<'a> Unsettled<'a> {
+    pub(crate) fn new(log: &'a Log, write: &'a Write<'a>, coarse: Bump, level: usize) -> Self {
+        Self { log, write, coarse: Some(coarse), answered: false, undone: false, level }
+    }
 }
 
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
-        if let Some(bump) = self.coarse.take() {
+        if let Some(mut bump) = self.coarse.take() {
+            if self.undone {
+                bump.changes = Some(Told::default());
+            }
             if !self.answered && self.log.with(|changes| changes.left) {
                 // It may be committed by itself, and not yet be over.
                 begin_doubt(self.write.database, Bump::all(), Lost::Statement);
             }
-            self.log.with(|changes| changes.add(bump, self.write.understanding));
+            self.log.with(|changes| changes.add(bump, self.write.understanding, self.level));
         }
     }
 }
@@ -73,14 +136,25 @@ impl Drop for Unsettled<'_> {
 pub(crate) async fn commit_and_bump<T: TransactionSession>(
     inner: T,
     database: Arc<Database>,
-    changes: Changes,
+    mut changes: Changes,
 ) -> Result<(), DbErr> {
+    changes.bump.changes = changes.told();
     let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
     let change = changes.ddl.map(|sql| (database.change_schema(), sql));
     if change.is_some() {
         database.engine.delivered().await?;
     }
-    inner.commit().await?;
+    if let Err(error) = inner.commit().await {
+        if let Some(bump) =
+            unknown.bump.as_mut().filter(|_| !may_have_happened(&error, database.backend))
+        {
+            bump.changes = None;
+            if changes.unsure {
+                database.committed_unknown(&database.current());
+            }
+        }
+        return Err(error);
+    }
     if let Some((change, sql)) = change {
         change.done(&sql).await;
     }
@@ -92,7 +166,7 @@ pub(crate) async fn commit_and_bump<T: TransactionSession>(
         // Entries may have been made since under a schema that this transaction did not know.
         Some(known) => {
             database.bump(known, &bump, cause);
-            database.committed(known, &bump);
+            database.committed(known, bump.changes.as_ref());
         }
         None => database.engine.bump(&bump, cause),
     }

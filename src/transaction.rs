@@ -11,11 +11,11 @@ use sea_orm::{
 use crate::barrier::may_have_happened;
 use crate::cache::QueryCache;
 use crate::call::{Answer, Call, OwnedCall, Want};
-use crate::change::{Bump, Image};
+use crate::change::{Bump, Changes, Image};
 use crate::database::{Database, Understanding};
 use crate::detach::RunToEnd;
 use crate::event::Cause;
-use crate::execute::{Write, may_be_ddl, may_set};
+use crate::execute::{Write, is_single, may_be_ddl, may_set};
 use crate::fault::{Fault, broken};
 use crate::invalidate::Invalidate;
 use crate::log::{Log, Unsettled, commit_and_bump};
@@ -31,7 +31,8 @@ pub struct CachedTransaction<T = DatabaseTransaction> {
     inner: T,
     database: Arc<Database>,
     log: Arc<Log>,
-    outermost: bool,
+    /// Of how many savepoints it is inside: 0 for the outermost.
+    level: usize,
     /// Until it is dirty its reads may be answered from the cache and fill it.
     reads: bool,
     scope: Arc<[Arc<str>]>,
@@ -39,9 +40,7 @@ pub struct CachedTransaction<T = DatabaseTransaction> {
 
 impl<T> std::fmt::Debug for CachedTransaction<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CachedTransaction")
-            .field("outermost", &self.outermost)
-            .finish_non_exhaustive()
+        f.debug_struct("CachedTransaction").field("level", &self.level).finish_non_exhaustive()
     }
 }
 
@@ -50,7 +49,7 @@ impl<T> CachedTransaction<T> {
         let log = Arc::new(Log::default());
         log.with(|changes| changes.locked = locked);
         let database = database.clone();
-        Self { inner, database, log, outermost: true, reads: false, scope: Arc::new([]) }
+        Self { inner, database, log, level: 0, reads: false, scope: Arc::new([]) }
     }
 
     /// Its reads are everybody's, as long as it does nothing of its own.
@@ -59,11 +58,14 @@ impl<T> CachedTransaction<T> {
     }
 
     fn nested(&self, inner: T) -> Self {
+        let level = self.level + 1;
+        // One that was dropped is rolled back.
+        self.log.with(|changes| changes.forget(level));
         Self {
             inner,
             database: self.database.clone(),
             log: self.log.clone(),
-            outermost: false,
+            level,
             reads: self.reads,
             scope: self.scope.clone(),
         }
@@ -138,29 +140,64 @@ where
             self.log.with(|changes| changes.dirty = true);
         }
         let commits = may_commit(call.sql(), self.database.backend.into());
-        // What is committed here by itself may be a change of the schema, and others write on.
-        let change = (commits && !matches!(&*analysis, Analysis::Write(_)))
-            .then(|| (self.database.change_schema(), call.sql().to_owned()));
-        if change.is_some() {
-            self.database.engine.delivered().await?;
+        if commits || self.has_left() {
+            let work = self.run_outside(call, want, &understanding, &analysis, commits);
+            return acknowledged(self.database.engine.clone(), work).await;
         }
         let answer = self.run_analyzed(call, want, &understanding, &analysis).await;
-        if commits {
-            self.log.with(|changes| {
-                changes.left = true;
-                self.database.engine.bump(&changes.bump, || Cause::Write { sql: "COMMIT".into() });
-            });
-        }
-        if let Some((change, sql)) = change {
-            change.forgotten(&sql);
-        }
-        if commits || self.has_left() {
+        if self.has_left() {
             self.database.engine.delivered().await?;
         }
         answer
     }
 
+    /// A statement that is, or may be, committed by itself, perhaps with all that was before it.
+    async fn run_outside<S: StatementBuilder>(
+        &self,
+        call: Call<'_, S>,
+        want: Want,
+        understanding: &Arc<Understanding>,
+        analysis: &Analysis,
+        commits: bool,
+    ) -> Result<Answer, DbErr> {
+        // What is committed here may be a change of the schema, and others write on.
+        let change = (commits && !matches!(analysis, Analysis::Write(_)))
+            .then(|| (self.database.change_schema(), call.sql().to_owned()));
+        if change.is_some() {
+            self.database.engine.delivered().await?;
+        }
+        let answer = self.run_analyzed(call, want, understanding, analysis).await;
+        if commits {
+            let told = self.log.with(|changes| {
+                (changes.left, changes.out) = (true, true);
+                self.database.engine.bump(&changes.bump, || Cause::Write { sql: "COMMIT".into() });
+                changes.keep(1);
+                changes.told()
+            });
+            self.database.committed(understanding, told.as_ref());
+        }
+        if let Some((change, sql)) = change {
+            change.forgotten(&sql);
+        }
+        self.database.engine.delivered().await?;
+        answer
+    }
+
     async fn run_analyzed<S: StatementBuilder>(
+        &self,
+        call: Call<'_, S>,
+        want: Want,
+        understanding: &Arc<Understanding>,
+        analysis: &Analysis,
+    ) -> Result<Answer, DbErr> {
+        let answer = self.send_analyzed(call, want, understanding, analysis).await;
+        if self.database.backend == DbBackend::Postgres {
+            self.log.with(|changes| changes.failed(self.level, answer.is_err()));
+        }
+        answer
+    }
+
+    async fn send_analyzed<S: StatementBuilder>(
         &self,
         call: Call<'_, S>,
         want: Want,
@@ -199,9 +236,9 @@ where
                     }
                     _ => {}
                 }
-                self.log.with(|changes| changes.add(Bump::all(), understanding));
+                self.log.with(|changes| changes.add(Bump::all(), understanding, self.level));
                 let answer = call.send(&self.inner, want).await;
-                self.after(&answer, &Bump::all());
+                self.after(&answer, &Bump::all(), understanding);
                 if let Analysis::RawTransaction { .. } = other {
                     // It may just have been committed. The catalog is read by who needs it next:
                     // here the pool may have no other connection.
@@ -215,13 +252,32 @@ where
 
     /// After an error SQLite may have rolled the transaction back by itself (`OR ROLLBACK`,
     /// `RAISE(ROLLBACK)`, a full disk): what is written from then on is committed at once.
-    fn after(&self, answer: &Result<Answer, DbErr>, bump: &Bump) {
-        let left = self.log.with(|changes| {
-            changes.left |= answer.is_err();
-            changes.left
+    fn after(
+        &self,
+        answer: &Result<Answer, DbErr>,
+        bump: &Bump,
+        understanding: &Arc<Understanding>,
+    ) {
+        let (was_out, left) = self.log.with(|changes| {
+            let was_out = changes.out;
+            match answer {
+                Ok(_) => changes.unsure |= changes.left && !was_out,
+                Err(error) => {
+                    changes.left = true;
+                    if self.database.backend == DbBackend::MySql && is_deadlock(error) {
+                        // All of it was undone, and what comes now is outside.
+                        changes.out = true;
+                        changes.forget(0);
+                    }
+                }
+            }
+            (was_out, changes.left)
         });
         if left {
             self.database.engine.bump(bump, || Cause::Doubt);
+            if was_out && answer.is_ok() {
+                self.database.committed(understanding, bump.changes.as_ref());
+            }
         }
     }
 
@@ -239,8 +295,7 @@ where
         // fail; what holds the lock already is safe.
         let may_read = self.database.backend != DbBackend::Sqlite || locked;
         let capture = write.capture_plan(&values, &coarse, want).filter(|_| may_read);
-        let mut unsettled =
-            Unsettled { log: &self.log, write: &write, coarse: Some(coarse), answered: false };
+        let mut unsettled = Unsettled::new(&self.log, &write, coarse, self.level);
         let captured = match capture {
             Some(capture) => {
                 let captured = self.capture(&write, capture, &values).await;
@@ -248,14 +303,19 @@ where
             }
             None => None,
         };
+        // SQLite's `OR FAIL` keeps what it did so far.
+        let whole = write.facts.len() == 1 && !call.sql().to_ascii_lowercase().contains("fail");
         let answer = call.send(&self.inner, want).await;
         unsettled.answered = true;
         if let Some(coarse) = &unsettled.coarse {
-            self.after(&answer, coarse);
+            self.after(&answer, coarse, write.understanding);
         }
+        let refused = |error: &DbErr| !may_have_happened(error, self.database.backend);
+        unsettled.undone = whole && answer.as_ref().is_err_and(refused);
         if let Ok(answer) = &answer {
             let precise = write.precise(answer, &values, captured.as_deref());
             unsettled.coarse = precise.or(unsettled.coarse.take());
+            unsettled.undone = write.did_nothing(answer);
             self.log.with(|changes| changes.locked = true);
         }
         answer
@@ -302,8 +362,10 @@ where
     /// ```
     pub fn invalidate(&self, what: Invalidate) {
         let understanding = self.database().current();
-        let (bump, _) = what.bump(&self.database().engine);
-        self.log.with(|changes| changes.add(bump, &understanding));
+        let (mut bump, _) = what.bump(&self.database().engine);
+        // No row changed.
+        bump.changes = Some(Changes::default());
+        self.log.with(|changes| changes.add(bump, &understanding, self.level));
     }
 
     /// Commits; the outermost transaction then bumps.
@@ -312,12 +374,14 @@ where
     ///
     /// As SeaORM's own.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Self { inner, database, log, outermost, .. } = self;
-        if !outermost {
+        let Self { inner, database, log, level, .. } = self;
+        if level > 0 {
             if broken(Fault::SavepointForgets) {
                 log.with(|changes| changes.bump = Bump::default());
             }
-            return inner.commit().await;
+            inner.commit().await?;
+            log.with(|changes| changes.keep(level));
+            return Ok(());
         }
         let changes = log.with(std::mem::take);
         if changes.bump.is_empty() && changes.ddl.is_none() {
@@ -342,7 +406,17 @@ where
     ///
     /// As SeaORM's own.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        self.inner.rollback().await
+        let Self { inner, database, log, level, .. } = self;
+        let unsure = log.with(|changes| {
+            changes.forget(level);
+            changes.unsure && level == 0
+        });
+        inner.rollback().await?;
+        if unsure {
+            // SQLite had ended it already, perhaps, and committed what came after that.
+            database.committed_unknown(&database.current());
+        }
+        Ok(())
     }
 
     pub(crate) async fn around<F, R, E>(self, callback: F) -> Result<R, TransactionError<E>>
@@ -368,15 +442,16 @@ where
     }
 }
 
-/// Is nothing else in the same text?
-fn is_single(sql: &str) -> bool {
-    !sql.trim_end().trim_end_matches(';').contains(';')
+fn is_deadlock(error: &DbErr) -> bool {
+    let text = error.to_string();
+    ["1213", "Deadlock"].iter().any(|sign| text.contains(sign))
 }
 
 /// Does MySQL undo a whole transaction with this error? Others undo the statement alone.
 fn undoes(error: &DbErr) -> bool {
     let text = error.to_string();
-    ["1213", "1205", "Deadlock", "timeout"].iter().any(|sign| text.contains(sign))
+    is_deadlock(error)
+        || ["1205", "timeout"].iter().any(|sign| text.contains(sign))
         || may_have_happened(error, DbBackend::MySql)
 }
 

@@ -13,6 +13,7 @@ mod decimal;
 mod envelope;
 mod in_memory;
 mod input;
+mod options;
 mod scalar;
 mod serde;
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::input::put_bytes;
+use super::options::Strict;
 use super::{Codec, Fingerprint, Input, Unencodable};
 
 /// A type that serde can write and read; `V` is the way in which rows become one, since two ways
@@ -82,7 +83,7 @@ pub(crate) fn write<T: Serialize + ?Sized, W: io::Write>(
     out: W,
 ) -> Result<W, Unencodable> {
     let mut writer = rmp_serde::Serializer::new(out).with_struct_map().with_human_readable();
-    value.serialize(&mut writer).map_err(|error| Unencodable(error.to_string()))?;
+    value.serialize(Strict(&mut writer)).map_err(|error| Unencodable(error.to_string()))?;
     Ok(writer.into_inner())
 }
 

@@ -199,12 +199,12 @@ impl<'c, W> Valued<'c, W> {
     /// Also what the value is of: the same name with other arguments is another value. It is taken
     /// through serde; one that serde refuses is not cached at all, and an event says why.
     pub fn argument(mut self, argument: &(impl Serialize + ?Sized)) -> Self {
-        match rmp_serde::to_vec(argument) {
+        match crate::codec::write(argument, Vec::new()) {
             Ok(bytes) => {
                 self.named.arguments.extend((bytes.len() as u64).to_le_bytes());
                 self.named.arguments.extend(bytes);
             }
-            Err(error) => self.named.refusal = Some(Reason::Unencodable(error.to_string())),
+            Err(error) => self.named.refusal = Some(Reason::Unencodable(error.0)),
         }
         self
     }

@@ -13,7 +13,10 @@ pub struct Commit {
     /// In the order in which it was found out; empty if nothing is known but that anything may have
     /// changed, by a statement that was not understood.
     pub changes: Vec<TableChange>,
-    /// A statement was not understood: there may have been more.
+    /// There may have been more, of which nothing is known; or nothing at all. That is told of
+    /// statements that were not understood, of texts that contain more than writes, of transactions
+    /// in raw SQL whatever their end, of the whole table that a partition belongs to, and of what was
+    /// written before there was any rule.
     pub unknown: bool,
 }
 
@@ -120,7 +123,11 @@ impl fmt::Display for Commit {
                 TableChange::Unknown => write!(f, "{separator}changed")?,
             }
         }
-        if self.unknown { f.write_str(" and perhaps more") } else { Ok(()) }
+        match (self.unknown, self.changes.is_empty()) {
+            (true, true) => f.write_str("may have changed"),
+            (true, false) => f.write_str(" and perhaps more"),
+            (false, _) => Ok(()),
+        }
     }
 }
 

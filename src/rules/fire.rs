@@ -5,57 +5,56 @@ use std::sync::Arc;
 use sea_orm::Identity;
 
 use super::commit::concerns;
-use super::run::{Fired, later};
+use super::run::{Fired, Work, later};
 use super::{Commit, Effect, Relation, Rule};
 use crate::cache::Engine;
 use crate::change::{Bump, Change, Changes, Image};
 use crate::change::{Effect as Changed, Row};
-use crate::event::Cause;
 use crate::invalidate::any_change;
 use crate::schema::{Schema, Table};
 use crate::shared::Under;
 
 impl Engine {
-    /// Runs the rules for what was committed: invalidates, and notes what is to be called.
+    /// Notes what the rules do about what was committed.
     pub(crate) fn fire(self: &Arc<Self>, changes: &Changes, schema: &Schema, under: Under) {
+        let mut fired = Vec::new();
         for rule in self.rules.all() {
+            // A change of a whole may be one of a part of it.
+            let part_of = |whole: &str| {
+                let part = |table: &&Table| table.part_of.as_deref() == Some(whole);
+                schema.tables.values().filter(part).any(|table| rule.table.may_be(&table.name))
+            };
+            let of_part = changes.of(part_of).next().is_some();
             let of_table: Vec<_> = changes
                 .of(|table| rule.table.may_be(table))
                 .filter(|change| concerns(change, &rule.operations, &rule.columns))
                 .collect();
-            if of_table.is_empty() && !changes.more {
-                continue;
+            let more = changes.more || of_part;
+            if !of_table.is_empty() || more {
+                let work = self.work(&rule, &of_table, more, schema, under);
+                fired.push(Fired { rule, work });
             }
-            self.run_rule(&rule, &of_table, changes.more, schema, under);
         }
+        later(self, fired);
     }
 
-    fn run_rule(
-        self: &Arc<Self>,
-        rule: &Arc<Rule>,
+    fn work(
+        &self,
+        rule: &Rule,
         changes: &[&Change],
         more: bool,
         schema: &Schema,
         under: Under,
-    ) {
-        let cause = || Cause::Rule { name: rule.name.clone() };
-        match &rule.effect {
-            Effect::Invalidate(what) => {
-                let (bump, under) = what.bump(self);
-                self.bump_under(&bump, under, cause);
-            }
+    ) -> Work {
+        let (bump, under) = match &rule.effect {
+            Effect::Invalidate(what) => what.bump(self),
             Effect::Related(relation) => match relation.rows(changes, more, schema) {
-                Some(bump) => self.bump_under(&bump, under, cause),
-                None => {
-                    let (bump, under) = relation.entity.bump(self);
-                    self.bump_under(&bump, under, cause);
-                }
+                Some(bump) => (bump, under),
+                None => relation.entity.bump(self),
             },
-            Effect::Call(_) => {
-                let commit = Commit::new(changes, more);
-                later(self, Fired { rule: rule.clone(), commit });
-            }
-        }
+            Effect::Call(_) => return Work::Call(Commit::new(changes, more)),
+        };
+        Work::Bump(bump, under)
     }
 }
 

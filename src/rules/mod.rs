@@ -91,8 +91,11 @@ impl QueryCache {
     /// tags, computed values that depend on something else, work that follows from a write.
     ///
     /// A rule runs once for a commit, after it and before the write returns; rules run in the order
-    /// in which they were registered. A rolled-back transaction runs none. They belong to this
-    /// process: what other processes write runs their rules.
+    /// in which they were registered. What was rolled back, a savepoint's changes too, runs none,
+    /// nor does a write that found no row. Three things are told although they may not have come
+    /// about: a write whose connection was lost before an answer came, what `ROLLBACK TO` in raw SQL
+    /// undid, and the rows of an INSERT that gave way to others' (`ON CONFLICT DO NOTHING`). They
+    /// belong to this process: what other processes write runs their rules.
     ///
     /// ```
     /// # mod cake {

@@ -1,63 +1,90 @@
-//! Calling what rules call, before a write is acknowledged.
+//! Doing what rules say, one after the other, before a write is acknowledged.
 
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use sea_orm::DbErr;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::{Commit, Effect, Rule};
 use crate::cache::Engine;
-use crate::event::Event;
+use crate::change::Bump;
+use crate::event::{Cause, Event};
+use crate::shared::Under;
 
 /// Callbacks that write fire rules in their turn, so deep at most.
 const MAX_DEPTH: usize = 8;
 
 tokio::task_local! {
-    /// What the write under way has to call before it is acknowledged.
+    /// What the write under way has to do before it is acknowledged.
     static DUE: RefCell<Vec<Fired>>;
     /// How many callbacks are around this one.
     static DEPTH: Cell<usize>;
 }
 
-/// A rule, and what it is called with.
+/// A rule, and what it does now.
 pub(super) struct Fired {
     pub(super) rule: Arc<Rule>,
-    pub(super) commit: Commit,
+    pub(super) work: Work,
 }
 
-/// A write, and then what its rules call.
-pub(crate) async fn acknowledged<T>(engine: Arc<Engine>, write: impl Future<Output = T>) -> T {
+pub(super) enum Work {
+    Bump(Bump, Under),
+    Call(Commit),
+}
+
+/// A write, and then what its rules do.
+pub(crate) async fn acknowledged<T>(
+    engine: Arc<Engine>,
+    write: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
     if !engine.rules.are_there() {
         return write.await;
     }
+    // Now: a write that is carried on without its caller is not polled within the callback that
+    // made it any more.
+    let depth = DEPTH.try_with(Cell::get).unwrap_or(0);
     let work = async {
         let answer = write.await;
         (answer, DUE.with(RefCell::take))
     };
     let (answer, due) = DUE.scope(RefCell::default(), work).await;
-    for fired in due {
-        call(&engine, fired).await;
+    if due.is_empty() {
+        return answer;
     }
-    answer
+    run(&engine, due, depth).await;
+    let told = engine.delivered().await;
+    answer.and_then(|answer| told.map(|()| answer))
 }
 
-/// To be called before the write under way is acknowledged; in the background if there is none.
-pub(super) fn later(engine: &Arc<Engine>, fired: Fired) {
-    let mut fired = Some(fired);
-    let _ = DUE.try_with(|due| due.borrow_mut().extend(fired.take()));
-    if let (Some(fired), Ok(runtime)) = (fired, Handle::try_current()) {
+/// To be done before the write under way is acknowledged; in the background if there is none.
+pub(super) fn later(engine: &Arc<Engine>, mut fired: Vec<Fired>) {
+    let _ = DUE.try_with(|due| due.borrow_mut().append(&mut fired));
+    if !fired.is_empty()
+        && let Ok(runtime) = Handle::try_current()
+    {
         let engine = engine.clone();
-        runtime.spawn(async move { call(&engine, fired).await });
+        runtime.spawn(async move { run(&engine, fired, 0).await });
     }
 }
 
-async fn call(engine: &Engine, Fired { rule, commit }: Fired) {
+async fn run(engine: &Engine, fired: Vec<Fired>, depth: usize) {
+    for Fired { rule, work } in fired {
+        match work {
+            Work::Bump(bump, under) => {
+                engine.bump_under(&bump, under, || Cause::Rule { name: rule.name.clone() });
+            }
+            Work::Call(commit) => call(engine, &rule, commit, depth).await,
+        }
+    }
+}
+
+async fn call(engine: &Engine, rule: &Rule, commit: Commit, depth: usize) {
     let Effect::Call(callback) = &rule.effect else { return };
     let tell = |error: &str| engine.tell(|| Event::RuleFailed { rule: &rule.name, error });
-    let depth = DEPTH.try_with(Cell::get).unwrap_or(0);
     if depth >= MAX_DEPTH {
         return tell("rules that write fire each other in a circle");
     }

@@ -14,3 +14,4 @@ mod rules;
 mod stampede;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
