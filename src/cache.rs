@@ -1,10 +1,12 @@
 //! The engine that joins the mechanisms, and the handle that users hold.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement, TransactionTrait};
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
 use crate::builder::QueryCacheBuilder;
@@ -62,6 +64,8 @@ pub(crate) struct Engine {
     pub(crate) stats: stats::Registry,
     pub(crate) kv: KvRegistry,
     databases: Mutex<Vec<Weak<Database>>>,
+    /// The names of all that were ever connected, and a digest of them.
+    identities: RwLock<(BTreeSet<String>, Digest)>,
     pub(crate) declarations: RwLock<Declarations>,
     /// A part of every key; see `policy::rulings`.
     pub(crate) rulings: AtomicU64,
@@ -112,6 +116,7 @@ impl Engine {
             stats: stats::Registry::default(),
             kv: KvRegistry::new(builder.named, builder.default_ttl),
             databases: Mutex::default(),
+            identities: RwLock::default(),
             declarations: RwLock::default(),
             rulings: AtomicU64::new(0),
             last_bumps: LastBumps::default(),
@@ -151,6 +156,23 @@ impl Engine {
     pub(crate) fn connected(&self) -> Vec<Arc<Database>> {
         let all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Which databases there are. What a value is said to depend on is looked up in all of them, so
+    /// one that was made before another was connected is not asked for any more.
+    pub(crate) fn identities(&self) -> Digest {
+        self.identities.read().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn identify(&self, identity: String) {
+        let mut identities = self.identities.write().unwrap_or_else(PoisonError::into_inner);
+        identities.0.insert(identity);
+        let mut hash = Sha256::new();
+        for identity in &identities.0 {
+            hash.update((identity.len() as u64).to_le_bytes());
+            hash.update(identity);
+        }
+        identities.1 = hash.finalize().into();
     }
 
     pub(crate) fn doubt(&self, tables: &[Name], begins: bool) {
@@ -299,6 +321,7 @@ impl QueryCache {
         let database = Database::new(engine, backend, &identity, typed_only, root, runtime);
         let database = Arc::new(database);
         database.load().await;
+        self.engine.identify(identity);
         let mut all = self.engine.databases.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|known| known.strong_count() > 0);
         all.push(Arc::downgrade(&database));

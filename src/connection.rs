@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::event::Reason;
 use crate::execute::autocommit;
 use crate::explain::Explanation;
-use crate::recorder::Recorder;
+use crate::recorder::{self, Recorder};
 use crate::replica::Replica;
 use crate::rules::acknowledged;
 use crate::sql::facts::Analysis;
@@ -76,13 +76,14 @@ impl<C> CachedConnection<C> {
         Self { recorder: Some(recorder), ..self.clone() }
     }
 
-    pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
-        self.recorder.as_ref()
+    pub(crate) fn recorder(&self) -> Option<Arc<Recorder>> {
+        // The task's first: it is the innermost.
+        recorder::current(&self.database.engine).or_else(|| self.recorder.clone())
     }
 
     /// What goes on here can't be recorded.
     pub(crate) fn not_recorded(&self, reason: Reason) {
-        if let Some(recorder) = &self.recorder {
+        if let Some(recorder) = self.recorder() {
             recorder.refuse(reason);
         }
     }
@@ -253,8 +254,8 @@ where
     ) -> Result<Answer, DbErr> {
         let analysis = self.database.current().analyze(call.sql());
         if let Analysis::Read(_) = &*analysis {
-            if let Some(recorder) = &self.recorder {
-                return Box::pin(self.recorded(recorder, call, want)).await;
+            if let Some(recorder) = self.recorder() {
+                return Box::pin(self.recorded(&recorder, call, want)).await;
             }
             return call.send_read(&*self.inner, want, self.database.typed_only).await;
         }

@@ -168,6 +168,7 @@ impl Base {
         let Self(mut hash) = Self::of_all(engine);
         // In the place of an identity's length.
         hash.update(u64::MAX.to_le_bytes());
+        hash.update(engine.identities());
         Self(hash)
     }
 

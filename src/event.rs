@@ -288,8 +288,10 @@ pub enum Reason {
     TooManyTags,
     /// The value is made of a stream of rows, whose end is not seen.
     Streamed,
-    /// A query that the value is made of failed.
+    /// A query that the value is made of failed, or was given up.
     Failed,
+    /// The value is made of what is read through another cache.
+    OtherCache,
     /// The schema was changed by another process, and has to be read again.
     SchemaMoved,
     /// The result is larger than the store accepts, in bytes.
@@ -328,7 +330,8 @@ impl fmt::Display for Reason {
             }
             Self::UnknownTable(name) => write!(f, "table {name} is not in the catalog"),
             Self::Streamed => f.write_str("it is made of a stream of rows"),
-            Self::Failed => f.write_str("a query that it is made of failed"),
+            Self::Failed => f.write_str("a query that it is made of failed, or was given up"),
+            Self::OtherCache => f.write_str("it is made of what is read through another cache"),
             Self::NoCatalog => f.write_str("the catalog is not known"),
             Self::VirtualTable(name) => {
                 write!(f, "{name} is a virtual or foreign table, whose data is elsewhere")

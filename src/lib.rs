@@ -61,6 +61,7 @@ mod sync;
 mod tag;
 mod transaction;
 mod value;
+mod value_name;
 mod versions;
 
 pub use builder::QueryCacheBuilder;

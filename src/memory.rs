@@ -54,6 +54,9 @@ pub(crate) const ENTRY_OVERHEAD: usize = size_of::<Entry>() + 16 + 16 + size_of:
 /// A shard smaller than this would refuse values that the whole budget has room for.
 const MIN_SHARD_BYTES: usize = 4 << 20;
 
+/// The share of a shard for what is used often: nothing heavier than it is kept.
+const HOT: f64 = 0.97;
+
 /// An average entry, for the size of `quick_cache`'s tables.
 const TYPICAL_ENTRY_BYTES: usize = 1024;
 
@@ -80,6 +83,7 @@ pub(crate) fn bounded<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
     options
         .weight_capacity(max_bytes as u64)
         .estimated_items_capacity((max_bytes / TYPICAL_ENTRY_BYTES).clamp(16, 1 << 20))
+        .hot_allocation(HOT)
         .shards((max_bytes / MIN_SHARD_BYTES).clamp(1, 64));
     match options.build() {
         Ok(options) => Cache::with_options(
@@ -93,6 +97,13 @@ pub(crate) fn bounded<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
     }
 }
 
+/// The heaviest that such a cache keeps, in bytes.
+pub(crate) fn heaviest<K: Eq + Hash, V: Clone, W: Weighter<K, V> + Clone>(
+    cache: &Cache<K, V, W>,
+) -> usize {
+    (cache.shard_capacity() as f64 * HOT) as usize
+}
+
 impl Memory {
     pub(crate) fn new(max_bytes: usize) -> Self {
         Self { entries: bounded(max_bytes, Bytes) }
@@ -104,7 +115,7 @@ impl Memory {
 
     /// The largest entry that is accepted, in bytes.
     pub(crate) fn max_entry_bytes(&self) -> usize {
-        self.entries.shard_capacity() as usize
+        heaviest(&self.entries)
     }
 
     /// Stores an entry, unless one of a later load is there.

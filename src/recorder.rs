@@ -1,15 +1,35 @@
 //! What a computation reads, for [`remember`](crate::QueryCache::remember): its value rests on all
 //! that its parts rest on.
+//!
+//! Its connection says who records, and so does its task: what it reads by another connection of
+//! the same cache is recorded, too.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::cache::Engine;
 use crate::event::Reason;
 use crate::fault::{Fault, broken};
 use crate::fill::Fill;
 use crate::memory::Entry;
 use crate::sync::{Mutex, lock};
 
+tokio::task_local! {
+    /// The innermost computation of a value.
+    static WITHIN: Within;
+}
+
+enum Within {
+    Recorded(Arc<Recorder>),
+    /// What it depends on is said.
+    Said(Arc<Said>),
+}
+
 /// What was read so far, or why what it is for must not be stored.
-#[derive(Debug)]
 pub(crate) struct Recorder {
+    engine: Arc<Engine>,
+    /// Whose value it is.
+    scope: Box<[Arc<str>]>,
     /// Taken when the computation is over: what is read later is not part of it.
     read: Mutex<Option<Result<Fill, Reason>>>,
     /// How long the value may live, with its computation: so long must versions be kept.
@@ -18,8 +38,18 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// `fill` began before the computation.
-    pub(crate) fn new(fill: Fill, keep_ms: u64) -> Self {
-        Self { read: Mutex::new(Some(Ok(fill))), keep_ms }
+    pub(crate) fn new(
+        engine: &Arc<Engine>,
+        scope: Box<[Arc<str>]>,
+        fill: Fill,
+        keep_ms: u64,
+    ) -> Self {
+        Self { engine: engine.clone(), scope, read: Mutex::new(Some(Ok(fill))), keep_ms }
+    }
+
+    /// The computation.
+    pub(crate) async fn around<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
+        WITHIN.scope(Within::Recorded(self.clone()), work).await
     }
 
     /// A part could not be recorded; the first reason is the one that is told.
@@ -64,5 +94,84 @@ impl Recorder {
         let mut fill = lock(&self.read).take().unwrap_or(Err(Reason::NotARead))?;
         fill.dedup();
         Ok(fill)
+    }
+}
+
+/// The computation of a value whose dependencies are said: only what makes it nobody else's counts.
+#[derive(Default)]
+pub(crate) struct Said(OnceLock<Reason>);
+
+impl Said {
+    pub(crate) async fn around<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
+        WITHIN.scope(Within::Said(self.clone()), work).await
+    }
+
+    pub(crate) fn refusal(&self) -> Option<Reason> {
+        self.0.get().cloned()
+    }
+}
+
+/// Who records what this task reads, beside those that its connections name.
+pub(crate) fn current(engine: &Engine) -> Option<Arc<Recorder>> {
+    let recorder = WITHIN.try_with(|within| match within {
+        Within::Recorded(recorder) if std::ptr::eq(&*recorder.engine, engine) => {
+            Some(recorder.clone())
+        }
+        Within::Recorded(recorder) => {
+            // Nobody tells this cache when that changes.
+            recorder.refuse(Reason::OtherCache);
+            None
+        }
+        Within::Said(_) => None,
+    });
+    recorder.ok().flatten()
+}
+
+/// This task reads what may be nobody else's.
+pub(crate) fn refuse_current(reason: Reason) {
+    let _ = WITHIN.try_with(|within| match within {
+        Within::Recorded(recorder) => recorder.refuse(reason),
+        Within::Said(said) => drop(said.0.set(reason)),
+    });
+}
+
+/// A read that is recorded, from before it begins. If it is dropped before it is over, the value
+/// was made without knowing what it rests on.
+pub(crate) struct Reading {
+    pub(crate) recorder: Arc<Recorder>,
+    open: AtomicBool,
+}
+
+impl Reading {
+    pub(crate) fn new(
+        recorder: Arc<Recorder>,
+        within: &[Arc<str>],
+        own: Option<&Arc<str>>,
+    ) -> Self {
+        if !recorder.scope.iter().eq(within.iter().chain(own)) {
+            // What is told apart by who asks would be told to all that the value is for.
+            let hidden = |table: &crate::schema::Table| table.row_security.is_some();
+            let databases = recorder.engine.connected();
+            let hides = databases.iter().find_map(|database| {
+                let known = database.current();
+                known.schema.tables.values().find(|table| hidden(table)).map(|t| t.name.to_string())
+            });
+            if let Some(table) = hides {
+                recorder.refuse(Reason::RowSecurity(table));
+            }
+        }
+        Self { recorder, open: AtomicBool::new(true) }
+    }
+
+    pub(crate) fn over(&self) {
+        self.open.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if *self.open.get_mut() && !broken(Fault::RecordNoDrops) {
+            self.recorder.refuse(Reason::Failed);
+        }
     }
 }

@@ -61,7 +61,7 @@ macro_rules! stream_trait {
             ) -> StreamFuture<'a, $inner::Stream<'a>> {
                 Box::pin(async move {
                     if self.database().is_read(&statement.sql) {
-                        if let Some(recorder) = Place::recorder(self) {
+                        if let Some(recorder) = self.recorder() {
                             recorder.refuse(Reason::Streamed);
                         }
                         let stream = self.inner().stream_raw(statement).await?;

@@ -14,11 +14,12 @@ use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::change::{Bump, Changes, Image};
 use crate::database::{Database, Understanding};
 use crate::detach::RunToEnd;
-use crate::event::Cause;
+use crate::event::{Cause, Reason};
 use crate::execute::{Write, is_single, may_be_ddl, may_set};
 use crate::fault::{Fault, broken};
 use crate::invalidate::Invalidate;
 use crate::log::{Log, Unsettled, commit_and_bump};
+use crate::recorder::refuse_current;
 use crate::rules::acknowledged;
 use crate::sql::facts::{Analysis, Capture, Control, Reach};
 use crate::sql::may_commit;
@@ -133,6 +134,7 @@ where
         call: Call<'_, S>,
         want: Want,
     ) -> Result<Answer, DbErr> {
+        refuse_current(Reason::InTransaction);
         let understanding = self.database.current();
         let analysis = understanding.analyze(call.sql());
         if !matches!(&*analysis, Analysis::Read(_)) {

@@ -6,6 +6,7 @@ mod support;
 
 use sea_orm::ActiveModelTrait;
 use sea_orm::{ConnectionTrait, EntityTrait, IsolationLevel, Set, TransactionTrait};
+use sea_orm_cache::Reason;
 use sea_orm_cache::prelude::*;
 use stage::Stage;
 use support::servers::{Backend, connect};
@@ -257,6 +258,18 @@ async fn one_tenants_rows_are_never_shown_to_another() {
     let (first, again) = (names(&ada).await, names(&ada).await);
     assert_eq!(first, again);
     assert_eq!(hits(&stage), 2, "a scope's own entry answers");
+    // What is made of it is that scope's, too.
+    let made = async |db: &CachedConnection| {
+        let ada = ada.clone();
+        let value = stage.cache.value("names").ttl(TTL).fetch(db, |_| async move {
+            author::Entity::find().cached(TTL).all(&ada).await.map(|all| all.len())
+        });
+        value.await.expect("names").refused
+    };
+    assert_eq!(made(&ada).await, None);
+    for db in [&db, &bob] {
+        assert!(matches!(made(db).await, Some(Reason::RowSecurity(_))));
+    }
     drop((ada, bob));
     db.inner().clone().close().await.expect("closed");
     drop(db);

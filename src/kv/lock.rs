@@ -42,8 +42,20 @@ impl Kv {
         }
         let (prefix, version, path) = (&self.engine.prefix, self.engine.version, &self.path);
         let key = format!("{prefix}:v{version}:lock:{{{path}:{}}}", segment(name));
-        let token = self.ask(|cells| cells.lock(&key, ttl_ms)).await.map_err(Error::store)?;
-        Ok(token.map(|token| KvLock { kv: self.clone(), key, token, over: false }))
+        let kv = self.clone();
+        let take = async move {
+            let token = kv.ask(|cells| cells.lock(&key, ttl_ms)).await?;
+            Ok(token.map(|token| KvLock { kv, key, token, over: false }))
+        };
+        let taken = match Handle::try_current() {
+            // If nobody waits for it any more, it is taken all the same, and released at once.
+            Ok(runtime) if self.engine.shared.is_some() => runtime
+                .spawn(take)
+                .await
+                .unwrap_or_else(|_| Err(StoreError::away("the runtime ends"))),
+            _ => take.await,
+        };
+        taken.map_err(Error::store)
     }
 }
 

@@ -9,7 +9,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::clock::Clock;
-use crate::memory::bounded;
+use crate::memory::{bounded, heaviest};
 use crate::store::{Cells, Counted, StoreError, Unique, When};
 use crate::sync::{Mutex, lock};
 
@@ -37,6 +37,9 @@ struct Locks {
 #[derive(Clone)]
 struct Bytes;
 
+/// Each part of a key is escaped and no longer than 1,536 bytes; there are few.
+const LONGEST_CELL_KEY: usize = 8 << 10;
+
 /// The cell, its reference counts, the key's own place, and `quick_cache`'s.
 const OVERHEAD: usize = size_of::<Cell>() + 16 + size_of::<String>() + 48;
 
@@ -57,9 +60,9 @@ impl MemoryCells {
         Self { cells, writes: Mutex::default(), locks: Mutex::default(), clock }
     }
 
-    /// The largest cell that is kept, in bytes.
+    /// The largest value that is kept, whatever its key, in bytes.
     pub(super) fn max_bytes(&self) -> usize {
-        self.cells.shard_capacity() as usize
+        heaviest(&self.cells).saturating_sub(OVERHEAD + LONGEST_CELL_KEY)
     }
 
     fn find(&self, key: &str) -> Option<Arc<Cell>> {

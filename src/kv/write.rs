@@ -168,6 +168,10 @@ impl Kv {
     /// ```
     pub async fn touch(&self, key: &str, ttl: impl Into<Option<Duration>>) -> Result<bool, Error> {
         let ttl_ms = self.ttl_or_own(ttl);
+        if ttl_ms == 0 {
+            // Also a load that is under way.
+            return self.delete(key).await;
+        }
         let touch = self
             .run(ttl_ms, |cells, space| async move { cells.touch(&space.cell(key), ttl_ms).await });
         touch.await.map_err(Error::store)

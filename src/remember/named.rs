@@ -14,8 +14,8 @@ use crate::connection::CachedConnection;
 use crate::database::Database;
 use crate::depend::Plan;
 use crate::event::Reason;
-use crate::key::{Family, segment};
-use crate::recorder::Recorder;
+use crate::key::Family;
+use crate::recorder::{Recorder, Said, current};
 use crate::select::internal::Place;
 use crate::select::{Form, Fresh, Known, Options, ReadThrough};
 
@@ -79,9 +79,15 @@ impl Named {
         if let Some(known) = read.told() {
             return Ok(known);
         }
-        let recorder = read.part().map(|fill| Arc::new(Recorder::new(fill, read.keep_ms())));
+        let scope = db.scope().iter().chain(&self.options.scope).cloned().collect::<Box<[_]>>();
+        let recorder = read
+            .part()
+            .map(|fill| Arc::new(Recorder::new(db.engine(), scope, fill, read.keep_ms())));
         let answer = match &recorder {
-            Some(recorder) => compute(db.recording(recorder.clone())).await,
+            Some(recorder) => {
+                let db = db.recording(recorder.clone());
+                recorder.around(async { compute(db).await }).await
+            }
             None => compute(db.clone()).await,
         };
         if let Some(recorder) = recorder {
@@ -107,14 +113,19 @@ impl Named {
         if let Some(known) = read.told() {
             return Ok(known);
         }
-        Box::pin(read.finish(compute().await)).await
+        let said = Arc::new(Said::default());
+        let answer = said.around(async { compute().await }).await;
+        if let Some(reason) = said.refusal() {
+            read.rests_on(Err(reason));
+        }
+        Box::pin(read.finish(answer)).await
     }
 
     fn read<'r, D: Place, T>(&'r self, place: &'r D) -> ReadThrough<'r, D, Serde<T>>
     where
         T: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let name = Some(segment(&self.name).into());
+        let name = Some(self.name.clone());
         let form = Form { family: Family::Value, name, ..Form::default() };
         ReadThrough::new(place, form, &self.options, None)
     }
@@ -163,7 +174,7 @@ impl Place for NoDatabase<'_> {
         &[]
     }
 
-    fn recorder(&self) -> Option<&Arc<Recorder>> {
-        None
+    fn recorder(&self) -> Option<Arc<Recorder>> {
+        current(self.0)
     }
 }

@@ -30,7 +30,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         }
         // One that holds a connection must not wait for one that may be waiting for it.
         // Nor does what was loaded for another say which versions it rests on in a store.
-        let recorded = self.db.recorder().is_some() && self.engine().shared.is_some();
+        let recorded = self.reading.is_some() && self.engine().shared.is_some();
         let patience = if D::MAY_LOAD && !recorded { patience } else { 0 };
         let mut joins = 0;
         loop {

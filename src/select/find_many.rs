@@ -156,6 +156,8 @@ async fn fetch<D: CacheSource, E: StorableEntity>(
     for Missing { key, read, plan } in missing {
         let (row, model) = rows.remove(&key).unzip();
         if model.is_none() && !is_exact::<E>(&key, &understanding.schema) {
+            // It is read, and recorded, again.
+            read.is_over();
             absent.push(key);
             continue;
         }

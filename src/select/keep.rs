@@ -69,6 +69,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
         let Progress::Found(Answered { value, entry, source }) = &*lock(&self.progress) else {
             return None;
         };
+        self.is_over();
         let (value, entry, source) = (value.clone(), entry.clone(), *source);
         Some(Known::found(Answered { value, entry, source }))
     }
@@ -85,6 +86,8 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
         let refused =
             |value, reason| Known { value: Arc::new(value), kept: Kept::Refused(None, reason) };
         let progress = std::mem::replace(&mut *lock(&self.progress), Progress::Bypassing(None));
+        // What failed, or went another way, was recorded as such.
+        self.is_over();
         match progress {
             Progress::Found(found) => Ok(Known::found(found)),
             Progress::Waiting | Progress::Looked(_) => Ok(refused(answer?, None)),

@@ -31,14 +31,15 @@ use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
 use crate::fill::{Fill, user_tags};
 use crate::flight::Leader;
-use crate::invalidate::every_value;
 use crate::key::{Digest, Family, Key};
 use crate::memory::{Entry, Kind};
+use crate::recorder::Reading;
 use crate::shared::Held;
 use crate::sql::facts::{Analysis, ReadFacts};
 use crate::stats::{Counters, count};
 use crate::sync::{Mutex, lock};
 use crate::tag::Tag;
+use crate::value_name::{value_segment, value_tags};
 
 /// One cached read; see the module.
 pub(crate) struct ReadThrough<'r, D, R: Results> {
@@ -49,6 +50,8 @@ pub(crate) struct ReadThrough<'r, D, R: Results> {
     pub(super) ttl: Duration,
     pub(super) decide: Option<&'r Decide<R::Item>>,
     pub(super) progress: Mutex<Progress<'r, R::Value>>,
+    /// Of what this is a part.
+    pub(super) reading: Option<Reading>,
 }
 
 /// What is read, beside the SQL.
@@ -109,7 +112,10 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         decide: Option<&'r Decide<R::Item>>,
     ) -> Self {
         let ttl = options.ttl(db.engine(), form.family);
-        Self { db, form, options, ttl, decide, progress: Mutex::new(Progress::Waiting) }
+        let reading = db
+            .recorder()
+            .map(|recorder| Reading::new(recorder, db.scope_names(), options.scope.as_ref()));
+        Self { db, form, options, ttl, decide, progress: Mutex::new(Progress::Waiting), reading }
     }
 
     /// For a read of several statements: looks for an entry under a key of its own, before the
@@ -162,7 +168,10 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     /// The entry's value, once it was found.
     pub(crate) fn found(&self) -> Option<Arc<R::Value>> {
         match &*lock(&self.progress) {
-            Progress::Found(found) => Some(found.value.clone()),
+            Progress::Found(found) => {
+                self.is_over();
+                Some(found.value.clone())
+            }
             _ => None,
         }
     }
@@ -223,7 +232,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             _ if !matches!(self.options.mode, Mode::Cached | Mode::Look) => None,
             None => self.lookup(&digest).map(|found| (found, Source::Memory)),
             // What memory has does not say which versions it was put with in the store.
-            Some(_) if self.db.recorder().is_some() => None,
+            Some(_) if self.reading.is_some() => None,
             Some(shared) => Box::pin(self.find(shared, &digest)).await,
         };
         match found {
@@ -315,7 +324,10 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             prefix: engine.prefix.clone(),
             version: engine.version,
             family: self.form.family,
-            table: self.form.name.clone().unwrap_or_else(|| counters.table.clone()),
+            table: match &self.form.name {
+                Some(name) => value_segment(name).into(),
+                None => counters.table.clone(),
+            },
             digest,
         };
         let mut remote = None;
@@ -359,9 +371,9 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     /// What any result under this key depends on.
     pub(super) fn own_tags(&self, key: &Key) -> Vec<Tag> {
         let mut tags = user_tags(&self.options.tags);
-        tags.push(Tag::Family(key.family, key.table.clone()));
-        if key.family == Family::Value {
-            tags.push(every_value());
+        match &self.form.name {
+            Some(name) => tags.extend(value_tags(name)),
+            None => tags.push(Tag::Family(key.family, key.table.clone())),
         }
         tags
     }

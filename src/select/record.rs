@@ -26,14 +26,21 @@ use crate::versions::Mark;
 
 impl<D: Place, R: Results> ReadThrough<'_, D, R> {
     pub(super) fn record_hit(&self, entry: &Entry) {
-        if let Some(recorder) = self.db.recorder() {
-            recorder.hit(entry);
+        if let Some(reading) = &self.reading {
+            reading.recorder.hit(entry);
+        }
+    }
+
+    /// It came to its end, and is recorded.
+    pub(super) fn is_over(&self) {
+        if let Some(reading) = &self.reading {
+            reading.over();
         }
     }
 
     pub(super) fn record_fill(&self, filling: &Filling<'_>, failed: bool) {
-        if let Some(recorder) = self.db.recorder() {
-            filling.record(recorder, failed);
+        if let Some(reading) = &self.reading {
+            filling.record(&reading.recorder, failed);
         }
     }
 
@@ -47,7 +54,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
         mark: Option<Mark>,
         ids: Option<Vec<TagId>>,
     ) -> bool {
-        let (Some(recorder), Some(ids)) = (self.db.recorder(), ids) else { return true };
+        let (Some(reading), Some(ids)) = (&self.reading, ids) else { return true };
         let entry = &fetched.entry;
         let Some(fill) = entry.fill else { return false };
         let mut remote = self.remote(false);
@@ -65,7 +72,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
                 return false;
             }
         }
-        recorder.filled(Fill::of_entry(entry, mark, ids, remote));
+        reading.recorder.filled(Fill::of_entry(entry, mark, ids, remote));
         true
     }
 }
@@ -112,6 +119,7 @@ where
         if let Progress::Filling(filling) = &*lock(&read.progress) {
             filling.record(recorder, answer.is_err());
         }
+        read.is_over();
         answer
     }
 }

@@ -7,7 +7,8 @@ use sea_orm::{ConnectionTrait, TransactionSession, TransactionTrait};
 use crate::cache::Engine;
 use crate::connection::CachedConnection;
 use crate::database::Database;
-use crate::recorder::Recorder;
+use crate::event::Reason;
+use crate::recorder::{Recorder, refuse_current};
 use crate::replica::Replica;
 use crate::schema::Name;
 use crate::transaction::CachedTransaction;
@@ -43,7 +44,7 @@ pub(crate) mod internal {
         /// Who wants to know what is read.
         #[doc(hidden)]
         #[allow(private_interfaces)]
-        fn recorder(&self) -> Option<&Arc<Recorder>>;
+        fn recorder(&self) -> Option<Arc<Recorder>>;
     }
 
     /// Where it is read from, too.
@@ -84,7 +85,7 @@ pub(crate) mod internal {
             self.scope()
         }
 
-        fn recorder(&self) -> Option<&Arc<Recorder>> {
+        fn recorder(&self) -> Option<Arc<Recorder>> {
             self.recorder()
         }
     }
@@ -143,8 +144,9 @@ pub(crate) mod internal {
             self.scope()
         }
 
-        /// A connection that records has none.
-        fn recorder(&self) -> Option<&Arc<Recorder>> {
+        /// What it reads can't be recorded.
+        fn recorder(&self) -> Option<Arc<Recorder>> {
+            refuse_current(Reason::InTransaction);
             None
         }
     }

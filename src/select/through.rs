@@ -199,7 +199,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
     pub(super) fn remote(&self, replace: bool) -> Remote {
         let engine = self.engine();
         let keep_ms = engine.keep_ms(self.ttl.max(engine.default_ttl));
-        let recorded = self.db.recorder().map_or(0, |recorder| recorder.keep_ms);
+        let recorded = self.reading.as_ref().map_or(0, |reading| reading.recorder.keep_ms);
         Remote::new(keep_ms.max(recorded), replace)
     }
 
@@ -229,7 +229,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             let turn = match marked {
                 Ok(Looked::Marked(turn)) => turn,
                 Ok(Looked::Found(found)) => {
-                    let ids = self.db.recorder().map(|_| found.ids.clone());
+                    let ids = self.reading.as_ref().map(|_| found.ids.clone());
                     let mark = promotion.mark.clone();
                     let fetched = self.promote(promotion, found, &key, &counters);
                     if let Some(fetched) = fetched

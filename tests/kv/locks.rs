@@ -1,5 +1,6 @@
 //! Of two only one has a lock.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::places::{MINUTE, Place, all, timed};
@@ -86,5 +87,28 @@ async fn a_clear_ends_no_lock() {
         place.kv().clear().await.expect("cleared");
         assert!(lock(&place).await.is_none(), "{}", place.name);
         held.release().await.expect("released");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_nobody_waits_for_any_more_is_free() {
+    for place in all().await {
+        let kv = place.kv();
+        for polls in 1..4 {
+            let mut taking = Box::pin(kv.lock("given up", MINUTE));
+            for _ in 0..polls {
+                let polled =
+                    std::future::poll_fn(|c| Poll::Ready(taking.as_mut().poll(c).is_ready()));
+                if polled.await {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(taking);
+            eventually("it is free", async || {
+                kv.lock("given up", MINUTE).await.expect("an answer").is_some()
+            })
+            .await;
+        }
     }
 }

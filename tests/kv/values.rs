@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use sea_orm::DbErr;
+use sea_orm_cache::prelude::*;
 use serde::{Deserialize, Serialize, de};
 
 use crate::places::{MINUTE, all, timed};
@@ -243,5 +245,40 @@ async fn a_value_that_is_too_large_or_has_no_bytes_is_an_error_that_says_so() {
         let loaded = rates.get_or_set("l", MINUTE, async || Ok::<_, ()>("x".repeat(100))).await;
         assert_eq!(loaded.map(|text| text.len()), Ok(100), "{}", place.name);
         assert_eq!(rates.get::<String>("l").await, None);
+    }
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_however_large_it_is() {
+    for max_bytes in [1 << 20, 16 << 20] {
+        let cache = QueryCache::builder().max_bytes(max_bytes).build().await.expect("a cache");
+        let kv = cache.kv();
+        let shard = max_bytes.min(4 << 20);
+        for bytes in (shard - (shard >> 4)..=shard).step_by(shard >> 8) {
+            let value = "x".repeat(bytes);
+            let key = format!("k{bytes}");
+            match kv.set(&key, &*value, MINUTE).await {
+                Ok(()) => assert_eq!(kv.get::<String>(&key).await.map(|v| v.len()), Some(bytes)),
+                Err(error) => assert!(error.is_value(), "{error}"),
+            }
+            if let Ok(added) = kv.add("added", &*value, MINUTE).await {
+                assert!(!(added && kv.add("added", &*value, MINUTE).await.expect("it fits")));
+            }
+            kv.delete("added").await.expect("memory");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_touch_of_zero_ends_a_load_too() {
+    for place in all().await {
+        let kv = place.kv();
+        kv.set("k", &true, MINUTE).await.expect("stored");
+        let load = kv.get_or_set("k", MINUTE, || async {
+            assert!(kv.touch("k", Duration::ZERO).await.expect("an answer"));
+            Ok::<_, DbErr>("loaded before".to_owned())
+        });
+        load.await.expect("a text");
+        assert_eq!(kv.get::<String>("k").await, None, "{}", place.name);
     }
 }

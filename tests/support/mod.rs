@@ -80,7 +80,9 @@ pub fn checked() -> QueryCacheBuilder {
 }
 
 fn codec_works(event: &Event<'_>) {
-    if let Event::FillRefused { reason: Reason::Unencodable(why), .. } = event {
+    if let Event::FillRefused { reason: Reason::Unencodable(why), .. } = event
+        && !why.starts_with("Some(None)")
+    {
         panic!("{why}: {event}");
     }
 }

@@ -5,6 +5,7 @@ mod families;
 mod fresh;
 mod freshness;
 mod outcomes;
+mod parts;
 mod places;
 #[path = "../shared/processes.rs"]
 #[allow(dead_code)]

@@ -73,3 +73,21 @@ async fn of_computed_values_too() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_told_as_stored_is_there_however_large_it_is() {
+    let max_bytes = 1 << 20;
+    let cache = QueryCache::builder().max_bytes(max_bytes).build().await.expect("a cache");
+    for bytes in (max_bytes - (max_bytes >> 4)..=max_bytes).step_by(max_bytes >> 8) {
+        let fetch = async || {
+            let value = cache.value("text").argument(&bytes).ttl(TTL);
+            let text = value
+                .fetch_depending_on(deps!["tag"], || async { Ok::<_, DbErr>("x".repeat(bytes)) });
+            text.await.expect("a text")
+        };
+        match fetch().await.refused {
+            None => assert_eq!(fetch().await.source, Source::Memory, "{bytes}"),
+            Some(reason) => assert!(matches!(reason, Reason::TooLarge { .. }), "{bytes}: {reason}"),
+        }
+    }
+}
