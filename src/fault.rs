@@ -48,6 +48,8 @@ pub enum Fault {
     /// Nor is it refused where a part of it can't be recorded.
     RecordDespiteRefusal,
     RecordNoDrops,
+    RecordOneConnection,
+    KeepTransactionReads,
     FoldedStays,
     FoldedCascades,
     FoldedPrimaryKeys,

@@ -113,6 +113,9 @@ impl Said {
 
 /// Who records what this task reads, beside those that its connections name.
 pub(crate) fn current(engine: &Engine) -> Option<Arc<Recorder>> {
+    if broken(Fault::RecordOneConnection) {
+        return None;
+    }
     let recorder = WITHIN.try_with(|within| match within {
         Within::Recorded(recorder) if std::ptr::eq(&*recorder.engine, engine) => {
             Some(recorder.clone())
@@ -129,6 +132,9 @@ pub(crate) fn current(engine: &Engine) -> Option<Arc<Recorder>> {
 
 /// This task reads what may be nobody else's.
 pub(crate) fn refuse_current(reason: Reason) {
+    if broken(Fault::KeepTransactionReads) {
+        return;
+    }
     let _ = WITHIN.try_with(|within| match within {
         Within::Recorded(recorder) => recorder.refuse(reason),
         Within::Said(said) => drop(said.0.set(reason)),

@@ -5,9 +5,10 @@
 mod support;
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, PaginatorTrait};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, TransactionTrait};
 use sea_orm_cache::ManualClock;
 use sea_orm_cache::fault::{Fault, set};
 use sea_orm_cache::prelude::*;
@@ -49,6 +50,49 @@ async fn by_what_can_not_be_recorded() -> bool {
     .await
 }
 
+/// A read that is given up, as by a timeout, so that something else stands in its place.
+async fn by_what_was_given_up() -> bool {
+    let shop = Shop::new().await;
+    let value = async || {
+        let value = shop.cache.value("books").ttl(TTL).remember(&shop.db, |db| async move {
+            let mut read = Box::pin(book::Entity::find().count(&db));
+            let polled = std::future::poll_fn(|c| Poll::Ready(read.as_mut().poll(c)));
+            Ok::<_, DbErr>(polled.await.is_ready())
+        });
+        value.await.expect("an answer");
+    };
+    value().await;
+    shop.sql("DELETE FROM book WHERE id = 5").await.expect("a write");
+    let hits = shop.hits();
+    value().await;
+    shop.hits() > hits
+}
+
+async fn by_another_connection() -> bool {
+    let shop = Shop::new().await;
+    let count = async || {
+        let count = async || book::Entity::find().count(&shop.db).await;
+        let value = shop.cache.remember(&shop.db, "books", TTL, |_| count());
+        value.await.expect("a number")
+    };
+    let before = count().await;
+    shop.sql("DELETE FROM book WHERE id = 5").await.expect("a write");
+    count().await == before
+}
+
+/// What a transaction sees that is rolled back.
+async fn by_a_transaction() -> bool {
+    let shop = Shop::new().await;
+    let transaction = shop.db.begin().await.expect("a transaction");
+    transaction.execute_unprepared("DELETE FROM book WHERE id = 5").await.expect("a write");
+    let deps = || sea_orm_cache::deps![book::Entity];
+    let within = || book::Entity::find().count(&transaction);
+    let within = shop.cache.cached_as("books", TTL, deps(), within).await.expect("a number");
+    transaction.rollback().await.expect("undone");
+    let after = shop.cache.cached_as("books", TTL, deps(), || book::Entity::find().count(&shop.db));
+    after.await.expect("a number") == within
+}
+
 /// The catalog can't be read for a second, in which a query is read.
 async fn without_a_catalog() -> bool {
     let shop = Shop::new().await;
@@ -82,6 +126,9 @@ async fn each_rule_is_needed() {
         RecordNoHits by_an_entry
         RecordNoFills by_a_plain_read
         RecordDespiteRefusal by_what_can_not_be_recorded
+        RecordNoDrops by_what_was_given_up
+        RecordOneConnection by_another_connection
+        KeepTransactionReads by_a_transaction
         CacheWithoutCatalog without_a_catalog
     }
 }
