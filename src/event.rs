@@ -212,6 +212,9 @@ pub enum Cause {
     },
     /// The outcome of a write is unknown, or became known.
     Doubt,
+    /// A bulk import ([`suspend`](crate::QueryCache::suspend)) begins to write the table, or is
+    /// over.
+    Suspended,
     /// The application asked for it.
     Requested,
     /// A rule asks for it.
@@ -372,6 +375,7 @@ impl fmt::Display for Cause {
             Self::Opaque { sql, why } => write!(f, "{sql} ({why})"),
             Self::Ddl { sql } => write!(f, "schema change: {sql}"),
             Self::Doubt => f.write_str("a write whose outcome is unknown"),
+            Self::Suspended => f.write_str("a bulk import begins or ends"),
             Self::Requested => f.write_str("asked for by the application"),
             Self::Rule { name } => f.write_str(name),
         }

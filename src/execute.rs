@@ -20,6 +20,7 @@ use crate::schema::{KeyClass, Schema, Table};
 use crate::sql::Dialect;
 use crate::sql::facts::{Analysis, Capture, Control, OutputColumn, Reach, WriteAction, WriteFacts};
 use crate::stats::count;
+use crate::suspend::suspension;
 use crate::tag::{KeyValue, Tag};
 use crate::versions::EVERY_TABLE;
 
@@ -230,6 +231,15 @@ impl Write<'_> {
         if broken(Fault::BumpBeforeCommit) {
             self.finish(&coarse, cause);
             return call.send(conn, want).await;
+        }
+        if let Some(suspension) = suspension(&self.database.engine)
+            && suspension.hold(self.database, self.understanding, &coarse).await?
+        {
+            let pending = Pending::new(self.database, coarse);
+            let answer = call.send(conn, want).await;
+            pending.answered(&answer);
+            let told = suspension.wrote(self.database, self.understanding).await;
+            return answer.and_then(|answer| told.map(|()| answer));
         }
         let Some(capture) = self.capture_plan(&values, &coarse, want) else {
             return self.uncaptured(conn, call, want, coarse, cause).await;

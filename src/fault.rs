@@ -47,6 +47,7 @@ pub enum Fault {
     RecordNoFills,
     /// Nor is it refused where a part of it can't be recorded.
     RecordDespiteRefusal,
+    SuspendForgets,
     RecordNoDrops,
     RecordOneConnection,
     KeepTransactionReads,

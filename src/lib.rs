@@ -57,6 +57,7 @@ mod stats;
 pub mod store;
 #[cfg(feature = "stream")]
 mod stream;
+mod suspend;
 mod sync;
 mod tag;
 mod transaction;

@@ -10,6 +10,7 @@ use crate::database::{Database, Lost, Understanding};
 use crate::event::Cause;
 use crate::execute::{Write, begin_doubt};
 use crate::fault::{Fault, broken};
+use crate::suspend::suspension;
 
 /// What a transaction and its savepoints changed. A savepoint that is rolled back leaves its
 /// changes in: too much is bumped, never too little.
@@ -138,6 +139,18 @@ pub(crate) async fn commit_and_bump<T: TransactionSession>(
     database: Arc<Database>,
     mut changes: Changes,
 ) -> Result<(), DbErr> {
+    if let (Some(suspension), Some(known)) =
+        (suspension(&database.engine), changes.understanding.clone())
+        && !changes.left
+        && changes.ddl.is_none()
+        && suspension.hold(&database, &known, &changes.bump).await?
+    {
+        changes.bump.changes = None;
+        let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
+        inner.commit().await?;
+        unknown.bump = None;
+        return suspension.wrote(&database, &known).await;
+    }
     changes.bump.changes = changes.told();
     let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
     let change = changes.ddl.map(|sql| (database.change_schema(), sql));

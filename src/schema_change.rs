@@ -7,6 +7,7 @@ use crate::change::Bump;
 use crate::database::Database;
 use crate::event::Cause;
 use crate::store::{Unique, unique};
+use crate::tag::TagId;
 
 /// A change of the schema, from before it is sent until it is known.
 pub(crate) struct SchemaChange {
@@ -42,7 +43,7 @@ impl SchemaChange {
         let counted = std::mem::take(&mut self.counted);
         if counted {
             if let Some(shared) = &self.database.engine.shared {
-                shared.delivery.block(self.own, false);
+                shared.delivery.block([TagId::schema()], self.own, false);
             }
             self.database.engine.schema_changes.fetch_sub(1, Ordering::SeqCst);
         }
@@ -65,7 +66,7 @@ impl Database {
         if forget {
             if let Some(shared) = &self.engine.shared {
                 // Nor is it known to other processes, once this is delivered.
-                shared.delivery.block(own, true);
+                shared.delivery.block([TagId::schema()], own, true);
             }
             self.engine.schema_changes.fetch_add(1, Ordering::SeqCst);
             self.engine.forget_schemas();

@@ -23,6 +23,7 @@ use crate::recorder::refuse_current;
 use crate::rules::acknowledged;
 use crate::sql::facts::{Analysis, Capture, Control, Reach};
 use crate::sql::may_commit;
+use crate::suspend::suspension;
 
 /// A transaction on a [`CachedConnection`](crate::CachedConnection).
 ///
@@ -296,7 +297,9 @@ where
         // A read that comes first in SQLite's deferred transaction can make the write after it
         // fail; what holds the lock already is safe.
         let may_read = self.database.backend != DbBackend::Sqlite || locked;
-        let capture = write.capture_plan(&values, &coarse, want).filter(|_| may_read);
+        let capture = write
+            .capture_plan(&values, &coarse, want)
+            .filter(|_| may_read && suspension(&self.database.engine).is_none());
         let mut unsettled = Unsettled::new(&self.log, &write, coarse, self.level);
         let captured = match capture {
             Some(capture) => {

@@ -93,6 +93,19 @@ async fn by_a_transaction() -> bool {
     after.await.expect("a number") == within
 }
 
+/// Between two writes of a bulk import something is read.
+async fn within_an_import() -> bool {
+    let shop = Shop::new().await;
+    let count = async || book::Entity::find().cached(TTL).count(&shop.db).await.expect("a number");
+    let import = async {
+        shop.sql("DELETE FROM book WHERE id = 5").await.expect("a write");
+        let before = count().await;
+        shop.sql("DELETE FROM book WHERE id = 4").await.expect("a write");
+        count().await == before
+    };
+    shop.cache.suspend(import).await
+}
+
 /// The catalog can't be read for a second, in which a query is read.
 async fn without_a_catalog() -> bool {
     let shop = Shop::new().await;
@@ -129,6 +142,7 @@ async fn each_rule_is_needed() {
         RecordNoDrops by_what_was_given_up
         RecordOneConnection by_another_connection
         KeepTransactionReads by_a_transaction
+        SuspendForgets within_an_import
         CacheWithoutCatalog without_a_catalog
     }
 }

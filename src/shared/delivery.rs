@@ -145,11 +145,12 @@ impl Delivery {
         self.add(Batch { ids, schemas, ..Batch::default() });
     }
 
-    /// A database's schema is about to change, or was.
-    pub(crate) fn block(&self, who: Unique, begins: bool) {
+    /// What these stand for is about to change, and nothing that depends on them is stored until it
+    /// has.
+    pub(crate) fn block(&self, tags: impl IntoIterator<Item = TagId>, who: Unique, begins: bool) {
         let mut batch = Batch::default();
         let list = if begins { &mut batch.block } else { &mut batch.unblock };
-        list.push((TagId::schema(), who));
+        list.extend(tags.into_iter().map(|tag| (tag, who)));
         self.add(batch);
     }
 

@@ -79,6 +79,10 @@ impl Remote {
         for (position, (id, version)) in ids.iter().zip(marked.versions).enumerate() {
             let current = *id != schema || version == plan.schema;
             let Some(version) = version.filter(|_| current) else {
+                if *id != schema {
+                    // A bulk import writes it.
+                    return Err(Failure::Reason(Reason::Doubtful));
+                }
                 engine.schema_moved();
                 return Err(Failure::Reason(Reason::SchemaMoved));
             };

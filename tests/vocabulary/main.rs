@@ -15,4 +15,5 @@ mod rules;
 mod stampede;
 #[path = "../support/mod.rs"]
 mod support;
+mod suspend;
 mod told;
