@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use sea_orm::sea_query::TableRef;
-use sea_orm::{EntityTrait, IdenStatic, RelationTrait};
+use sea_orm::{EntityTrait, IdenStatic, RelationDef, RelationTrait};
 
 use crate::cache::{Engine, QueryCache};
+use crate::invalidate::Invalidate;
 use crate::key::Family;
 use crate::schema::Name;
 
@@ -64,7 +65,7 @@ pub struct EntityPolicy {
     pub(crate) tags: BTreeSet<Name>,
     keys: BTreeSet<Name>,
     case_insensitive: BTreeSet<Name>,
-    related: BTreeSet<Name>,
+    pub(crate) related: Vec<RelatedTo>,
 }
 
 /// The table or view of an entity, as the entity names it.
@@ -147,18 +148,19 @@ impl EntityPolicy {
         self
     }
 
-    /// Notes an entity that belongs to this one; see [`related_tables`](Self::related_tables).
+    /// Notes an entity that belongs to this one, for
+    /// [`invalidates_declared`](crate::RuleOn::invalidates_declared).
     pub fn related<E: EntityTrait>(mut self) -> Self {
         let EntityName { schema, table } = EntityName::of::<E>();
-        self.related.insert(named(schema.as_deref(), table));
+        let name = named(schema.as_deref(), table);
+        self.relate(RelatedTo { name, def: None, entity: Invalidate::entity::<E>() });
         self
     }
 
     /// The same for the target of a relation.
     pub fn relation(mut self, relation: impl RelationTrait) -> Self {
-        if let TableRef::Table(name, _) = relation.def().to_tbl {
-            let schema = name.0.as_ref().map(|schema| schema.1.to_string());
-            self.related.insert(named(schema.as_deref(), &name.1.to_string()));
+        if let Some(related) = RelatedTo::by(relation.def()) {
+            self.relate(related);
         }
         self
     }
@@ -169,10 +171,16 @@ impl EntityPolicy {
         own.map(|(_, ttl)| *ttl).or(self.ttl)
     }
 
+    fn relate(&mut self, related: RelatedTo) {
+        if !self.related.contains(&related) {
+            self.related.push(related);
+        }
+    }
+
     /// The tables of the entities that were noted as related, as `table` or `schema.table`. They
     /// change nothing that is cached: entries depend on what their queries read.
     pub fn related_tables(&self) -> impl Iterator<Item = &str> {
-        self.related.iter().map(|name| &**name)
+        self.related.iter().map(|related| &*related.name)
     }
 
     /// The columns that are declared as keys, and whether they ignore case.
@@ -186,6 +194,43 @@ impl EntityPolicy {
         self.no_cache || !self.tags.is_empty()
     }
 }
+
+/// The far end of a relation.
+#[derive(Debug, Clone)]
+pub(crate) struct RelatedTo {
+    name: Name,
+    /// By which columns, where that is known.
+    pub(crate) def: Option<RelationDef>,
+    /// All of it.
+    pub(crate) entity: Invalidate,
+}
+
+impl RelatedTo {
+    /// `None` for a relation to something else than a table.
+    pub(crate) fn by(def: RelationDef) -> Option<Self> {
+        let TableRef::Table(name, _) = &def.to_tbl else { return None };
+        let schema = name.0.as_ref().map(|schema| schema.1.to_string());
+        let name = named(schema.as_deref(), &name.1.to_string());
+        let entity = Invalidate::table(def.to_tbl.clone());
+        Some(Self { name, def: Some(def), entity })
+    }
+
+    /// May this be its name in the catalog?
+    pub(crate) fn may_be(&self, known: &str) -> bool {
+        let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
+        let both_qualified = self.name.contains('.') && known.contains('.');
+        last(&self.name) == last(known)
+            && (!both_qualified || self.name.eq_ignore_ascii_case(known))
+    }
+}
+
+impl PartialEq for RelatedTo {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && format!("{:?}", self.def) == format!("{:?}", other.def)
+    }
+}
+
+impl Eq for RelatedTo {}
 
 fn named(schema: Option<&str>, table: &str) -> Name {
     schema.map_or_else(|| table.into(), |schema| crate::sql::qualified(schema, table))

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use sea_orm::sea_query::{Expr, Query, TableRef};
 use sea_orm::{DbBackend, EntityTrait, PrimaryKeyTrait, QueryTrait, Statement};
 
 use crate::cache::{Engine, QueryCache};
@@ -92,6 +93,12 @@ impl Invalidate {
     /// Everything that the entity's table is read for, joins and computed values included.
     pub fn entity<E: EntityTrait>() -> Self {
         Self::one(Target::Tables(Arc::new(|backend| E::find().build(backend))))
+    }
+
+    /// The same for a table that no type names.
+    pub(crate) fn table(table: TableRef) -> Self {
+        let select = Query::select().expr(Expr::val(1)).from(table).take();
+        Self::one(Target::Tables(Arc::new(move |backend| backend.build(&select))))
     }
 
     /// Everything that a change of this row could change, whichever it is: as if it had been

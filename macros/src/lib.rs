@@ -25,7 +25,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `tags("catalog")` | every entry that reads the table ends with `invalidate_tag("catalog")` |
 /// | `key(author_id, isbn)` | columns that queries filter by, beside those of keys and indexes |
 /// | `case_insensitive(email)` | the same for text under a collation that ignores case |
-/// | `related(author, review)` | relations (`Relation::Author`, or fields of the new format), noted in the policy |
+/// | `related(author, review)` | relations (`Relation::Author`, or fields of the new format) that a rule may name: `rules().on::<Entity>().invalidates_declared()` |
 ///
 /// Columns and relations are named as their fields are, or as their variants: `author_id` or
 /// `AuthorId`. One that does not exist is an error at that word.

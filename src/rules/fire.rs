@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::Identity;
+use sea_orm::{Identity, RelationDef};
 
 use super::commit::concerns;
 use super::run::{Fired, Work, later};
@@ -50,7 +50,7 @@ impl Engine {
             Effect::Invalidate(what) => what.bump(self),
             Effect::Related(relation) => match relation.rows(changes, more, schema) {
                 Some(bump) => (bump, under),
-                None => relation.entity.bump(self),
+                None => relation.to.entity.bump(self),
             },
             Effect::Call(_) => return Work::Call(Commit::new(changes, more)),
         };
@@ -61,20 +61,19 @@ impl Engine {
 impl Relation {
     /// What a change of the related rows bumps; `None` if it is not known which they are.
     fn rows(&self, changes: &[&Change], more: bool, schema: &Schema) -> Option<Bump> {
-        if !self.by_key || more {
-            return None;
-        }
+        let def = self.to.def.as_ref().filter(|_| self.direct && !more)?;
         // There may be one of that name in several schemas.
         let tables: Vec<_> =
             schema.tables.values().filter(|table| self.to.may_be(&table.name)).collect();
-        if tables.is_empty() {
+        let by_key = |table: &&Table| is_key(&columns(&def.to_col), table);
+        if tables.is_empty() || !tables.iter().all(by_key) {
             return None;
         }
         let mut bump = Bump::default();
         for change in changes {
             for image in images(change)? {
                 for table in &tables {
-                    let before = self.key(image, table)?;
+                    let before = key(def, image, table)?;
                     let effect = Changed::Delete(vec![Row { before, after: Image::default() }]);
                     let change = Change { table: table.name.clone(), effect };
                     any_change(&change, schema).iter().for_each(|one| bump.add(one, schema));
@@ -83,18 +82,26 @@ impl Relation {
         }
         Some(bump)
     }
+}
 
-    /// The key of the row that one of these is related to.
-    fn key(&self, image: &Image, table: &Table) -> Option<Image> {
-        let (from, to) = (columns(&self.def.from_col), columns(&self.def.to_col));
-        let mut key = Image::default();
-        for (from, to) in from.iter().zip(&to) {
-            let mut columns = table.columns.iter();
-            let column = columns.find(|column| column.name.eq_ignore_ascii_case(to))?;
-            key.set(&column.name, Some(image.find(from)?.clone()));
-        }
-        Some(key)
+/// Do these make up the table's primary key?
+fn is_key(columns: &[String], table: &Table) -> bool {
+    let is_in = |name: &str| columns.iter().any(|column| column.eq_ignore_ascii_case(name));
+    !columns.is_empty()
+        && columns.len() == table.primary_key().count()
+        && table.primary_key().all(|column| is_in(&column.name))
+}
+
+/// The key of the row that this one is related to.
+fn key(def: &RelationDef, image: &Image, table: &Table) -> Option<Image> {
+    let (from, to) = (columns(&def.from_col), columns(&def.to_col));
+    let mut key = Image::default();
+    for (from, to) in from.iter().zip(&to) {
+        let mut columns = table.columns.iter();
+        let column = columns.find(|column| column.name.eq_ignore_ascii_case(to))?;
+        key.set(&column.name, Some(image.find(from)?.clone()));
     }
+    Some(key)
 }
 
 /// The rows of a change as they were and as they are; `None` if they are not known.
@@ -110,6 +117,6 @@ fn images(change: &Change) -> Option<Vec<&Image>> {
 }
 
 /// The columns of a relation's end.
-pub(super) fn columns(identity: &Identity) -> Vec<String> {
+fn columns(identity: &Identity) -> Vec<String> {
     identity.iter().map(ToString::to_string).collect()
 }

@@ -11,13 +11,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sea_orm::{EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, Related, RelationDef};
+use sea_orm::{EntityTrait, IdenStatic, Related, RelationTrait};
 
 pub use commit::{ChangedRow, Commit, RowsOf, TableChange};
 pub(crate) use run::acknowledged;
 
 use crate::cache::QueryCache;
-use crate::entity::EntityName;
+use crate::entity::{CachedEntity, EntityName, RelatedTo};
 use crate::invalidate::Invalidate;
 use crate::schema::Operation;
 
@@ -75,11 +75,9 @@ enum Effect {
 /// Related rows, if the relation leads to a primary key by columns that the changed row shows;
 /// otherwise all of the entity.
 struct Relation {
-    def: RelationDef,
-    to: EntityName,
-    /// Its primary key is what the relation leads to.
-    by_key: bool,
-    entity: Invalidate,
+    to: RelatedTo,
+    /// No other table is in between.
+    direct: bool,
 }
 
 impl QueryCache {
@@ -195,12 +193,40 @@ impl<E: EntityTrait> RuleOn<'_, E> {
     where
         E: Related<F>,
     {
-        let (def, to) = (E::to(), EntityName::of::<F>());
-        let keys = F::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
-        let names: Vec<_> = keys.map(|column| column.as_str().to_owned()).collect();
-        let by_key = E::via().is_none() && fire::columns(&def.to_col) == names;
-        let entity = Invalidate::entity::<F>();
-        self.register(Effect::Related(Relation { def, to, by_key, entity }.into()));
+        match RelatedTo::by(E::to()) {
+            Some(to) => {
+                let direct = E::via().is_none();
+                self.register(Effect::Related(Relation { to, direct }.into()));
+            }
+            None => self.invalidates(Invalidate::entity::<F>()),
+        }
+    }
+
+    /// The same for one of the entity's relations, to itself or to another, of which there may be
+    /// several. One that leads to something else than a table ends everything.
+    pub fn invalidates_relation(self, relation: impl RelationTrait) {
+        match RelatedTo::by(relation.def()) {
+            Some(to) => self.register(Effect::Related(Relation { to, direct: true }.into())),
+            None => self.invalidates(Invalidate::all()),
+        }
+    }
+
+    /// The same for all that the entity's annotation names as `related(..)`, rule by rule.
+    pub fn invalidates_declared(self)
+    where
+        E: CachedEntity,
+    {
+        for to in E::policy().related {
+            let rule = RuleOn::<E> {
+                cache: self.cache,
+                name: self.name.clone(),
+                operations: self.operations.clone(),
+                columns: self.columns.clone(),
+                timeout: self.timeout,
+                entity: PhantomData,
+            };
+            rule.register(Effect::Related(Relation { to, direct: true }.into()));
+        }
     }
 
     /// Calls this with what was changed. An error, a panic or too long a time is told by an event;

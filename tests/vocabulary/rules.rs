@@ -224,3 +224,160 @@ async fn a_storm_of_writes_with_many_rules_loses_none() {
         assert_eq!(*calls.lock().expect("it"), writes * 10);
     }
 }
+
+mod staff {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_cache::CachedEntity;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, CachedEntity)]
+    #[sea_orm(table_name = "staff")]
+    #[cached(related(boss, label))]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub boss_id: Option<i32>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        #[sea_orm(belongs_to = "Entity", from = "Column::BossId", to = "Column::Id")]
+        Boss,
+        #[sea_orm(belongs_to = "Entity", from = "Column::Id", to = "Column::BossId")]
+        Team,
+        #[sea_orm(
+            belongs_to = "super::label::Entity",
+            from = "Column::Id",
+            to = "super::label::Column::Id"
+        )]
+        Label,
+    }
+
+    /// Through the junction.
+    impl Related<super::label::Entity> for Entity {
+        fn to() -> RelationDef {
+            super::staff_label::Relation::Label.def()
+        }
+
+        fn via() -> Option<RelationDef> {
+            Some(super::staff_label::Relation::Staff.def().rev())
+        }
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod label {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "label")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod staff_label {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "staff_label")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub staff_id: i32,
+        #[sea_orm(primary_key)]
+        pub label_id: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        #[sea_orm(
+            belongs_to = "super::staff::Entity",
+            from = "Column::StaffId",
+            to = "super::staff::Column::Id"
+        )]
+        Staff,
+        #[sea_orm(
+            belongs_to = "super::label::Entity",
+            from = "Column::LabelId",
+            to = "super::label::Column::Id"
+        )]
+        Label,
+    }
+
+    impl Related<super::label::Entity> for Entity {
+        fn to() -> RelationDef {
+            Relation::Label.def()
+        }
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Which values of staff 1, staff 2, label 1 and label 2 are still there.
+async fn stay(place: &Place) -> [bool; 4] {
+    let mut stay = [false; 4];
+    for (position, id) in [1, 2, 1, 2].into_iter().enumerate() {
+        let hits = place.hits();
+        let value = place.cache.value("of").argument(&position).ttl(TTL);
+        let dependencies = match position {
+            0 | 1 => deps![staff::Entity => id],
+            _ => deps![label::Entity => id],
+        };
+        let value = value.depending_on(dependencies, || async { Ok::<_, DbErr>(id) });
+        value.await.expect("a number");
+        stay[position] = place.hits() > hits;
+    }
+    stay
+}
+
+#[tokio::test]
+async fn relations_to_itself_through_a_junction_and_declared_ones_end_what_they_name() {
+    for place in places().await {
+        place.write_here("CREATE TABLE staff (id INTEGER PRIMARY KEY, boss_id INTEGER)").await;
+        // Of a changed row the columns of keys and indexes are known.
+        place.write_here("CREATE INDEX staff_boss ON staff (boss_id)").await;
+        place.write_here("CREATE TABLE label (id INTEGER PRIMARY KEY)").await;
+        let junction = "CREATE TABLE staff_label
+            (staff_id INTEGER, label_id INTEGER, PRIMARY KEY (staff_id, label_id))";
+        place.write_here(junction).await;
+        place.write_here("INSERT INTO staff VALUES (1, NULL), (2, NULL), (3, 1)").await;
+        place.write_here("INSERT INTO label VALUES (1), (2)").await;
+        let rules = place.cache.rules();
+        let new = "INSERT INTO staff VALUES (@, 1)";
+        let (mut id, all) = (10, [true; 4]);
+        for (register, ended) in [
+            // The boss alone, and all staff where it is the other way round.
+            ("boss", [false, true, true, true]),
+            ("team", [false, false, true, true]),
+            // Through the junction nobody knows which.
+            ("labels", [true, true, false, false]),
+            // The boss alone, and labels, of which one has the number of the new one.
+            ("declared", [false, true, true, true]),
+        ] {
+            rules.clear();
+            let on = rules.on::<staff::Entity>();
+            match register {
+                "boss" => on.invalidates_relation(staff::Relation::Boss),
+                "team" => on.invalidates_relation(staff::Relation::Team),
+                "labels" => on.invalidates_related::<label::Entity>(),
+                _ => on.invalidates_declared(),
+            }
+            stay(&place).await;
+            assert_eq!(stay(&place).await, all, "{}", place.name);
+            id += 1;
+            place.write_here(&new.replace('@', &id.to_string())).await;
+            assert_eq!(stay(&place).await, ended, "{}: {register}", place.name);
+        }
+        rules.clear();
+        rules.on::<staff_label::Entity>().invalidates_related::<label::Entity>();
+        stay(&place).await;
+        place.write_here("INSERT INTO staff_label VALUES (1, 2)").await;
+        assert_eq!(stay(&place).await, [true, true, true, false], "{}", place.name);
+    }
+}
