@@ -47,6 +47,8 @@ mod recorder;
 mod registry;
 mod remember;
 mod replica;
+#[cfg(feature = "macros")]
+mod report;
 mod rules;
 mod schema;
 mod schema_change;
@@ -87,10 +89,15 @@ pub use kv::{Kv, KvConfig, KvLock};
 #[doc(hidden)]
 pub use registry::{Registered, submit};
 pub use remember::{Dependencies, Dependency, Detached, Inline, Valued};
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use report::__report;
 pub use rules::{ChangedRow, Commit, RowsOf, RuleOn, Rules, TableChange};
 /// Writes the policy of an entity from `#[cached(..)]` on its model.
 #[cfg(feature = "macros")]
 pub use sea_orm_cache_macros::CachedEntity;
+#[cfg(feature = "macros")]
+pub use sea_orm_cache_macros::{cached_as, reports_to};
 pub use select::{
     CacheSource, Cacheable, Cached, CachedExt, CachedLoaderExt, CachedPaginator, CursorOf,
     ItemsAndPages, LoaderOf, Models, Outcome, PageStream, Pages, RawOf, Reader, Repeatable,

@@ -3,10 +3,12 @@
 mod case_insensitive;
 mod entities;
 mod folded;
+mod functions;
 mod keys;
 mod no_cache;
 mod policies;
 mod processes;
+mod reports;
 #[path = "../shared/processes.rs"]
 #[allow(dead_code)]
 mod shared;
