@@ -204,7 +204,8 @@ impl Engine {
 
     /// Forgets an entry that is not valid, unless it may still be of use.
     pub(crate) fn discard(&self, entry: &Arc<Entry>) {
-        if self.age_ms(entry) > entry.keep_ms || entry.keep_ms == 0 {
+        let keep_ms = entry.keep_ms.load(Ordering::Relaxed);
+        if self.age_ms(entry) > keep_ms || keep_ms == 0 {
             self.memory.remove(entry);
         }
     }

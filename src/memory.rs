@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId};
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -30,8 +31,8 @@ pub(crate) struct Entry {
     pub(crate) fill: Option<FillId>,
     pub(crate) filled_ms: u64,
     pub(crate) ttl_ms: u64,
-    /// How old it may get and still be of use to who takes old answers, too.
-    pub(crate) keep_ms: u64,
+    /// How old it may get and still be of use to those who take old answers, too.
+    pub(crate) keep_ms: AtomicU64,
     /// How long it took to load.
     pub(crate) load_ms: u64,
     /// The tags' own names, if somebody wanted to know them when it was filled.

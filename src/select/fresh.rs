@@ -11,6 +11,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sea_orm::DbErr;
@@ -65,7 +66,7 @@ where
                 Some(looked) => Box::pin(fresh.load(looked, load)).await,
                 None => {
                     let known = Box::pin(read.finish(answer)).await?;
-                    fresh.early(&known, load);
+                    fresh.found(&known, load);
                     Ok(known)
                 }
             }
@@ -130,7 +131,7 @@ impl Fresh {
         F: Future<Output = Result<Known<R::Value>, E>> + Send + 'static,
     {
         if let Some(known) = read.told() {
-            self.early(&known, load);
+            self.found(&known, load);
             return Ok(known);
         }
         match read.looked() {
@@ -140,14 +141,18 @@ impl Fresh {
         }
     }
 
-    /// Begins a load if chance says that it is time for one although this entry is valid. Chance
+    /// Keeps what answered for later, and begins a load if chance says that it is time for one although this entry is valid. Chance
     /// grows towards its end, and with the time that a load takes: XFetch with β = 1, from Vattani,
     /// Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention (VLDB 2015).
-    pub(crate) fn early<V, E, F>(&self, known: &Known<V>, load: impl FnOnce(Options) -> F)
+    pub(crate) fn found<V, E, F>(&self, known: &Known<V>, load: impl FnOnce(Options) -> F)
     where
         F: Future<Output = Result<Known<V>, E>> + Send + 'static,
     {
-        let Some(entry) = known.entry().filter(|_| self.options.freshness.early) else { return };
+        let Some(entry) = known.entry() else { return };
+        entry.keep_ms.fetch_max(self.options.freshness.keep_ms(), Ordering::Relaxed);
+        if !self.options.freshness.early {
+            return;
+        }
         let ttl_ms = self.options.ttl.map_or(entry.ttl_ms, |ttl| entry.ttl_ms.min(as_ms(ttl)));
         // In (0, 1]: the logarithm of zero has no end.
         let chance = 1.0 - fastrand::f64();

@@ -230,7 +230,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
             fill: in_store.map(|(fill, _)| fill),
             filled_ms,
             ttl_ms,
-            keep_ms: self.options.freshness.keep_ms(),
+            keep_ms: self.options.freshness.keep_ms().into(),
             load_ms,
             tags: kept,
             bytes,

@@ -181,7 +181,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             fill: Some(fill),
             filled_ms: engine.clock.now_ms().saturating_sub(age_ms),
             ttl_ms,
-            keep_ms: self.options.freshness.keep_ms(),
+            keep_ms: self.options.freshness.keep_ms().into(),
             load_ms: counters.load_ms.load(Ordering::Relaxed),
             tags: None,
             bytes,

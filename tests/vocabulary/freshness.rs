@@ -185,6 +185,17 @@ async fn who_did_not_ask_for_it_gets_nothing_old() {
 }
 
 #[tokio::test]
+async fn what_another_read_stored_may_answer_when_it_is_old_if_it_was_ever_asked_for() {
+    for scene in Scene::all().await {
+        scene.price(first()).await;
+        assert_ne!(scene.price(first().swr(HOUR)).await.1, Source::Stale);
+        scene.place.write_here(RISE).await;
+        assert_eq!(scene.price(first().swr(HOUR)).await, (Some(100), Source::Stale));
+        scene.settled().await;
+    }
+}
+
+#[tokio::test]
 async fn a_refresh_that_fails_is_told_and_tried_again() {
     for scene in Scene::all().await {
         let read = || first().swr(HOUR);
