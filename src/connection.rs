@@ -21,7 +21,7 @@ use crate::execute::autocommit;
 use crate::explain::Explanation;
 use crate::recorder::{self, Recorder};
 use crate::replica::Replica;
-use crate::rules::acknowledged;
+use crate::rules::{Writer, acknowledged};
 use crate::sql::facts::Analysis;
 use crate::transaction::CachedTransaction;
 
@@ -270,6 +270,7 @@ where
         };
         let (inner, database) = (self.inner.clone(), self.database.clone());
         let engine = database.engine.clone();
+        let by = Writer { scope: self.scope.clone(), in_transaction: false };
         let write = async move {
             let engine = database.engine.clone();
             engine.may_write()?;
@@ -277,7 +278,7 @@ where
             let told = engine.delivered().await;
             answer.and_then(|answer| told.map(|()| answer))
         };
-        RunToEnd::new(&self.database, acknowledged(engine, write)).await
+        RunToEnd::new(&self.database, acknowledged(engine, by, write)).await
     }
 
     /// A typed statement can't outlive its caller. In a transaction of its own it need not: if the

@@ -15,7 +15,7 @@ use crate::change::{Bump, Change, Changes, Effect};
 use crate::database::{Database, Understanding};
 use crate::event::Cause;
 use crate::fault::{Fault, broken};
-use crate::rules::acknowledged;
+use crate::rules::{Writer, acknowledged};
 use crate::schema::Name;
 use crate::store::{Unique, unique};
 use crate::sync::{Mutex, lock};
@@ -209,7 +209,7 @@ impl QueryCache {
             self.engine.delivered().await
         };
         // That the store could not be told is told by an event.
-        let _ = Box::pin(acknowledged(engine, whole)).await;
+        let _ = Box::pin(acknowledged(engine, Writer::default(), whole)).await;
         match output {
             Some(output) => output,
             // Only if the work did not end.

@@ -20,7 +20,7 @@ use crate::fault::{Fault, broken};
 use crate::invalidate::Invalidate;
 use crate::log::{Log, Unsettled, commit_and_bump};
 use crate::recorder::refuse_current;
-use crate::rules::acknowledged;
+use crate::rules::{Writer, acknowledged};
 use crate::sql::facts::{Analysis, Capture, Control, Reach};
 use crate::sql::may_commit;
 use crate::suspend::suspension;
@@ -145,7 +145,8 @@ where
         let commits = may_commit(call.sql(), self.database.backend.into());
         if commits || self.has_left() {
             let work = self.run_outside(call, want, &understanding, &analysis, commits);
-            return acknowledged(self.database.engine.clone(), work).await;
+            let by = Writer { scope: self.scope.clone(), in_transaction: true };
+            return acknowledged(self.database.engine.clone(), by, work).await;
         }
         let answer = self.run_analyzed(call, want, &understanding, &analysis).await;
         if self.has_left() {
@@ -379,7 +380,7 @@ where
     ///
     /// As SeaORM's own.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Self { inner, database, log, level, .. } = self;
+        let Self { inner, database, log, level, scope, .. } = self;
         if level > 0 {
             if broken(Fault::SavepointForgets) {
                 log.with(|changes| changes.bump = Bump::default());
@@ -402,7 +403,8 @@ where
             commit_and_bump(inner, database, changes).await?;
             engine.delivered().await
         };
-        RunToEnd::new(&whose, acknowledged(engine, commit)).await
+        let by = Writer { scope, in_transaction: true };
+        RunToEnd::new(&whose, acknowledged(engine, by, commit)).await
     }
 
     /// Rolls back; nothing is bumped.

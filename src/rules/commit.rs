@@ -1,6 +1,7 @@
 //! What a rule is told.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::change::{Change, Changes, Effect, Image, Row};
 use crate::schema::Operation;
@@ -18,6 +19,11 @@ pub struct Commit {
     /// in raw SQL whatever their end, of the whole table that a partition belongs to, and of what was
     /// written before there was any rule.
     pub unknown: bool,
+    /// The [scopes](crate::CachedConnection::scoped) of the connection that wrote, the outermost
+    /// first. Nothing where that is not known: of a write whose outcome was found out later.
+    pub scope: Vec<Arc<str>>,
+    /// It was a transaction's; otherwise a single statement's.
+    pub in_transaction: bool,
 }
 
 /// One kind of change of a table.
@@ -55,7 +61,8 @@ pub struct ChangedRow {
 
 impl Commit {
     pub(super) fn new(changes: &[&Change], unknown: bool) -> Self {
-        Self { changes: changes.iter().map(|change| TableChange::new(change)).collect(), unknown }
+        let changes = changes.iter().map(|change| TableChange::new(change)).collect();
+        Self { changes, unknown, scope: Vec::new(), in_transaction: false }
     }
 }
 

@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use sea_orm::{EntityTrait, IdenStatic, Related, RelationTrait};
 
 pub use commit::{ChangedRow, Commit, RowsOf, TableChange};
-pub(crate) use run::acknowledged;
+pub(crate) use run::{Writer, acknowledged};
 
 use crate::cache::QueryCache;
 use crate::entity::{CachedEntity, EntityName, RelatedTo};

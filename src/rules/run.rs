@@ -20,9 +20,23 @@ const MAX_DEPTH: usize = 8;
 
 tokio::task_local! {
     /// What the write under way has to do before it is acknowledged.
-    static DUE: RefCell<Vec<Fired>>;
+    static DUE: Due;
     /// How many callbacks are around this one.
     static DEPTH: Cell<usize>;
+}
+
+/// Who writes.
+#[derive(Clone, Default)]
+pub(crate) struct Writer {
+    /// The scopes of the connection.
+    pub(crate) scope: Arc<[Arc<str>]>,
+    pub(crate) in_transaction: bool,
+}
+
+#[derive(Default)]
+struct Due {
+    by: Writer,
+    fired: RefCell<Vec<Fired>>,
 }
 
 /// A rule, and what it does now.
@@ -39,6 +53,7 @@ pub(super) enum Work {
 /// A write, and then what its rules do.
 pub(crate) async fn acknowledged<T>(
     engine: Arc<Engine>,
+    by: Writer,
     write: impl Future<Output = Result<T, DbErr>>,
 ) -> Result<T, DbErr> {
     if !engine.rules.are_there() {
@@ -49,9 +64,9 @@ pub(crate) async fn acknowledged<T>(
     let depth = DEPTH.try_with(Cell::get).unwrap_or(0);
     let work = async {
         let answer = write.await;
-        (answer, DUE.with(RefCell::take))
+        (answer, DUE.with(|due| due.fired.take()))
     };
-    let (answer, due) = DUE.scope(RefCell::default(), work).await;
+    let (answer, due) = DUE.scope(Due { by, ..Due::default() }, work).await;
     if due.is_empty() {
         return answer;
     }
@@ -62,7 +77,15 @@ pub(crate) async fn acknowledged<T>(
 
 /// To be done before the write under way is acknowledged; in the background if there is none.
 pub(super) fn later(engine: &Arc<Engine>, mut fired: Vec<Fired>) {
-    let _ = DUE.try_with(|due| due.borrow_mut().append(&mut fired));
+    let _ = DUE.try_with(|due| {
+        for one in &mut fired {
+            if let Work::Call(commit) = &mut one.work {
+                commit.scope = due.by.scope.to_vec();
+                commit.in_transaction = due.by.in_transaction;
+            }
+        }
+        due.fired.borrow_mut().append(&mut fired);
+    });
     if !fired.is_empty()
         && let Ok(runtime) = Handle::try_current()
     {

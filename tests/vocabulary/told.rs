@@ -336,3 +336,24 @@ async fn a_circle_ends_also_if_its_callbacks_are_given_up() {
     tokio::time::timeout(Duration::from_secs(20), over).await.expect("it ends");
     assert_eq!(*runs.lock().expect("a number"), 8);
 }
+
+#[tokio::test]
+async fn in_which_scope_and_whether_in_a_transaction() {
+    let shop = Shop::new().await;
+    let told = Told::default();
+    let into = told.clone();
+    shop.cache.rules().on::<book::Entity>().calls(move |commit| {
+        let scope: Vec<_> = commit.scope.iter().map(|name| &**name).collect();
+        let told = format!("{} {}", scope.join("/"), commit.in_transaction);
+        into.lock().expect("the list").push(told);
+        async { Ok(()) }
+    });
+    let tenant = shop.db.scoped("tenant").scoped("user");
+    const RISE: &str = "UPDATE book SET price = price + 1 WHERE id = 1";
+    shop.sql(RISE).await.expect("a book");
+    tenant.execute_unprepared(RISE).await.expect("a book");
+    let transaction = tenant.begin().await.expect("a transaction");
+    transaction.execute_unprepared(RISE).await.expect("a book");
+    transaction.commit().await.expect("a commit");
+    assert_eq!(taken(&told), [" false", "tenant/user false", "tenant/user true"]);
+}
