@@ -172,7 +172,9 @@ impl EntityPolicy {
     }
 
     fn relate(&mut self, related: RelatedTo) {
-        if !self.related.contains(&related) {
+        let way = |related: &RelatedTo| format!("{:?}", related.def);
+        let same = |known: &RelatedTo| *known == related && way(known) == way(&related);
+        if !self.related.iter().any(same) {
             self.related.push(related);
         }
     }
@@ -224,9 +226,10 @@ impl RelatedTo {
     }
 }
 
+/// A relation may be named by its target alone.
 impl PartialEq for RelatedTo {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && format!("{:?}", self.def) == format!("{:?}", other.def)
+        self.name == other.name
     }
 }
 

@@ -39,6 +39,7 @@ type ItemOf<A> = <<A as Ask>::Results as Results>::Item;
 type ValueOf<A> = <<A as Ask>::Results as Codec>::Value;
 
 /// One read of a select, with whatever its options ask for.
+#[inline]
 pub(super) async fn read<D: Reads, A: Ask>(
     db: &D,
     form: Form,
@@ -49,29 +50,42 @@ pub(super) async fn read<D: Reads, A: Ask>(
 where
     ItemOf<A>: 'static,
 {
-    if !options.may_be_old() {
-        return plain(db, form, options, decide, ask).await;
+    if options.may_be_old() {
+        // Apart, so that its state is not part of every read's.
+        return Box::pin(freshly(db, form, options, decide, ask)).await;
     }
-    match (ask.again(), db.detached(), Handle::try_current()) {
-        (Some(again), Some(own), Ok(runtime)) => {
-            let looking = options.looking();
-            let read = ReadThrough::new(db, form.clone(), &looking, decide);
-            let answer = send(&read, ask).await;
-            let fresh = Fresh { engine: db.engine().clone(), options: options.clone(), runtime };
-            let decide = decide.cloned();
-            let load = move |options: Options| async move {
-                plain(&own, form, &options, decide.as_ref(), again).await
-            };
-            match read.looked() {
-                Some(looked) => Box::pin(fresh.load(looked, load)).await,
-                None => {
-                    let known = Box::pin(read.finish(answer)).await?;
-                    fresh.found(&known, load);
-                    Ok(known)
-                }
-            }
+    plain(db, form, options, decide, ask).await
+}
+
+async fn freshly<D: Reads, A: Ask>(
+    db: &D,
+    form: Form,
+    options: &Options,
+    decide: Option<&Decide<ItemOf<A>>>,
+    ask: A,
+) -> Result<Known<ValueOf<A>>, DbErr>
+where
+    ItemOf<A>: 'static,
+{
+    let (Some(again), Some(own), Ok(runtime)) = (ask.again(), db.detached(), Handle::try_current())
+    else {
+        return plain(db, form, options, decide, ask).await;
+    };
+    let looking = options.looking();
+    let read = ReadThrough::new(db, form.clone(), &looking, decide);
+    let answer = send(&read, ask).await;
+    let fresh = Fresh { engine: db.engine().clone(), options: options.clone(), runtime };
+    let decide = decide.cloned();
+    let load = move |options: Options| async move {
+        plain(&own, form, &options, decide.as_ref(), again).await
+    };
+    match read.looked() {
+        Some(looked) => fresh.load(looked, load).await,
+        None => {
+            let known = read.finish(answer).await?;
+            fresh.found(&known, load);
+            Ok(known)
         }
-        _ => plain(db, form, options, decide, ask).await,
     }
 }
 
