@@ -191,12 +191,13 @@ impl Engine {
         if entry.kind != kind {
             return None;
         }
-        if self.age_ms(&entry) >= entry.ttl_ms {
-            count(&entry.counters.expired);
-        } else if self.versions.hold(&entry.stamps) {
+        let expired = self.age_ms(&entry) >= entry.ttl_ms;
+        if !expired && self.versions.hold(&entry.stamps) {
             return Some(entry);
-        } else {
-            count(&entry.counters.invalid);
+        }
+        if !entry.ended.swap(true, Ordering::Relaxed) {
+            let counters = &entry.counters;
+            count(if expired { &counters.expired } else { &counters.invalid });
         }
         self.discard(&entry);
         None

@@ -226,6 +226,12 @@ impl Base {
     }
 }
 
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
 impl Database {
     pub(crate) fn new(
         engine: Arc<Engine>,

@@ -54,8 +54,8 @@ pub enum Event<'a> {
     },
     /// A load that nobody waits for failed; the next read begins another.
     RefreshFailed {
-        /// The key whose entry was to be replaced.
-        key: &'a Key,
+        /// The [digest](Key::digest) of the key whose entry was to be replaced.
+        digest: &'a [u8; 32],
     },
     /// No valid entry was there; the database will be asked.
     Miss {
@@ -402,7 +402,9 @@ impl fmt::Display for Event<'_> {
                 };
                 write!(f, "stale {key}, {} ms old: {because}", age.as_millis())
             }
-            Self::RefreshFailed { key } => write!(f, "refresh of {key} failed"),
+            Self::RefreshFailed { digest } => {
+                write!(f, "refresh of {} failed", crate::key::hex(&digest[..]))
+            }
             Self::Miss { key } => write!(f, "miss {key}"),
             Self::Fill { key, tags, bytes } => {
                 write!(f, "fill {key}, {bytes} bytes, depends on{}", Tags(tags))

@@ -39,8 +39,8 @@ pub(crate) struct Fill {
     names: Option<Vec<Tag>>,
     /// The same in the store that processes share, if it takes part.
     pub(crate) remote: Option<Remote>,
-    /// How often raw SQL had opened or ended a transaction at the first statement.
-    raw_state: Option<usize>,
+    /// How often raw SQL had opened or ended a transaction in each database, at the first statement.
+    raw_states: Vec<(Arc<Database>, usize)>,
     pub(crate) order: u64,
     /// An entry is as old as its first query's start.
     pub(crate) filled_ms: u64,
@@ -56,7 +56,7 @@ impl Fill {
             remote: None,
             stamps: engine.versions.start(),
             names: (told || engine.observer.is_some()).then(|| vec![Tag::All]),
-            raw_state: None,
+            raw_states: Vec::new(),
             order: engine.next_load(),
             filled_ms: engine.clock.now_ms(),
         }
@@ -86,19 +86,29 @@ impl Fill {
     /// [`Reason::RawTransaction`] while raw SQL has one open.
     pub(crate) fn before(
         &mut self,
-        database: &Database,
+        database: &Arc<Database>,
         understanding: &Arc<Understanding>,
         facts: &ReadFacts,
         values: &[Value],
     ) -> Result<Plan, Reason> {
         let raw_state = database.raw_state()?;
-        if *self.raw_state.get_or_insert(raw_state) != raw_state {
-            return Err(Reason::RawTransaction);
-        }
+        self.at(database, raw_state)?;
         let mut plan = Plan::new(facts, values, &understanding.schema);
         plan.schema = database.version_of(understanding);
         self.plan(&database.engine, &plan);
         Ok(plan)
+    }
+
+    fn at(&mut self, database: &Arc<Database>, raw_state: usize) -> Result<(), Reason> {
+        let same = |known: &&(Arc<Database>, usize)| Arc::ptr_eq(&known.0, database);
+        match self.raw_states.iter().find(same) {
+            Some((_, known)) if *known != raw_state => Err(Reason::RawTransaction),
+            Some(_) => Ok(()),
+            None => {
+                self.raw_states.push((database.clone(), raw_state));
+                Ok(())
+            }
+        }
     }
 
     /// The same for what a plan says.
@@ -120,7 +130,7 @@ impl Fill {
             stamps: entry.stamps.clone(),
             names: None,
             remote: Some(remote),
-            raw_state: None,
+            raw_states: Vec::new(),
             order: entry.order,
             filled_ms: entry.filled_ms,
         }
@@ -141,10 +151,8 @@ impl Fill {
             names.extend(others);
         }
         self.filled_ms = self.filled_ms.min(other.filled_ms);
-        if let Some(state) = other.raw_state
-            && *self.raw_state.get_or_insert(state) != state
-        {
-            return Err(Reason::RawTransaction);
+        for (database, raw_state) in &other.raw_states {
+            self.at(database, *raw_state)?;
         }
         match (&mut self.remote, other.remote) {
             (Some(remote), Some(other)) => remote.merge(other),
@@ -196,14 +204,10 @@ impl Fill {
     /// # Errors
     ///
     /// The reason why it may not.
-    pub(crate) fn finish(
-        self,
-        engine: &Engine,
-        database: Option<&Arc<Database>>,
-    ) -> Result<(Stamps, Option<Vec<Tag>>), Reason> {
+    pub(crate) fn finish(self, engine: &Engine) -> Result<(Stamps, Option<Vec<Tag>>), Reason> {
         engine.versions.check(&self.marks, &self.ids)?;
-        let now = || database.map(|database| database.raw_state());
-        if self.raw_state.is_some_and(|before| now() != Some(Ok(before))) {
+        let moved = |known: &(Arc<Database>, usize)| known.0.raw_state() != Ok(known.1);
+        if self.raw_states.iter().any(moved) {
             return Err(Reason::RawTransaction);
         }
         Ok((self.stamps.shrink(), self.names))

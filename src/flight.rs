@@ -103,7 +103,7 @@ pub(crate) struct Refreshes {
 /// Ends the refresh when it is dropped, whatever happened.
 pub(crate) struct Turn {
     pub(crate) engine: Arc<Engine>,
-    digest: Digest,
+    pub(crate) digest: Digest,
 }
 
 impl Refreshes {

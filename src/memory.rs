@@ -3,7 +3,7 @@
 use std::any::{Any, TypeId};
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) ttl_ms: u64,
     /// How old it may get and still be of use to those who take old answers, too.
     pub(crate) keep_ms: AtomicU64,
+    /// That it is not valid any more was counted.
+    pub(crate) ended: AtomicBool,
     /// How long it took to load.
     pub(crate) load_ms: u64,
     /// The tags' own names, if somebody wanted to know them when it was filled.

@@ -16,13 +16,59 @@ use crate::sync::{Mutex, lock};
 
 tokio::task_local! {
     /// The innermost computation of a value.
-    static WITHIN: Within;
+    static WITHIN: Arc<Within>;
 }
 
-enum Within {
+/// A computation, and the one around it.
+struct Within {
+    engine: Arc<Engine>,
+    kind: Kind,
+    around: Option<Arc<Within>>,
+}
+
+enum Kind {
     Recorded(Arc<Recorder>),
-    /// What it depends on is said.
-    Said(Arc<Said>),
+    /// What its value depends on is said. It is why not, if it must not be stored.
+    Said(OnceLock<Reason>),
+    /// Its value is not stored: what it reads is part of what is around it.
+    Plain,
+}
+
+impl Within {
+    async fn scope<F: Future>(engine: &Arc<Engine>, kind: Kind, work: F) -> (Arc<Self>, F::Output) {
+        let around = WITHIN.try_with(Clone::clone).ok();
+        let within = Arc::new(Self { engine: engine.clone(), kind, around });
+        let output = WITHIN.scope(within.clone(), work).await;
+        (within, output)
+    }
+
+    fn chain(innermost: &Arc<Self>) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(&**innermost), |within| within.around.as_deref())
+    }
+}
+
+/// Is a value being computed by this task?
+pub(crate) fn is_within() -> bool {
+    WITHIN.try_with(|_| ()).is_ok()
+}
+
+/// A computation whose value is not stored.
+pub(crate) async fn around_plain<F: Future>(engine: &Arc<Engine>, work: F) -> F::Output {
+    Within::scope(engine, Kind::Plain, work).await.1
+}
+
+/// The computation of a value whose dependencies are said, and why it must not be stored, if so:
+/// what it read was nobody else's.
+pub(crate) async fn around_said<F: Future>(
+    engine: &Arc<Engine>,
+    work: F,
+) -> (F::Output, Option<Reason>) {
+    let (within, output) = Within::scope(engine, Kind::Said(OnceLock::new()), work).await;
+    let refusal = match &within.kind {
+        Kind::Said(refusal) => refusal.get().cloned(),
+        _ => None,
+    };
+    (output, refusal)
 }
 
 /// What was read so far, or why what it is for must not be stored.
@@ -49,7 +95,7 @@ impl Recorder {
 
     /// The computation.
     pub(crate) async fn around<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
-        WITHIN.scope(Within::Recorded(self.clone()), work).await
+        Within::scope(&self.engine, Kind::Recorded(self.clone()), work).await.1
     }
 
     /// A part could not be recorded; the first reason is the one that is told.
@@ -97,47 +143,45 @@ impl Recorder {
     }
 }
 
-/// The computation of a value whose dependencies are said: only what makes it nobody else's counts.
-#[derive(Default)]
-pub(crate) struct Said(OnceLock<Reason>);
-
-impl Said {
-    pub(crate) async fn around<F: Future>(self: &Arc<Self>, work: F) -> F::Output {
-        WITHIN.scope(Within::Said(self.clone()), work).await
-    }
-
-    pub(crate) fn refusal(&self) -> Option<Reason> {
-        self.0.get().cloned()
-    }
-}
-
 /// Who records what this task reads, beside those that its connections name.
 pub(crate) fn current(engine: &Engine) -> Option<Arc<Recorder>> {
     if broken(Fault::RecordOneConnection) {
         return None;
     }
-    let recorder = WITHIN.try_with(|within| match within {
-        Within::Recorded(recorder) if std::ptr::eq(&*recorder.engine, engine) => {
-            Some(recorder.clone())
+    let recorder = WITHIN.try_with(|innermost| {
+        for within in Within::chain(innermost) {
+            match &within.kind {
+                Kind::Recorded(recorder) if std::ptr::eq(&*within.engine, engine) => {
+                    return Some(recorder.clone());
+                }
+                Kind::Recorded(recorder) => {
+                    // Nobody tells that cache when this changes.
+                    recorder.refuse(Reason::OtherCache);
+                    return None;
+                }
+                Kind::Said(_) => return None,
+                Kind::Plain => {}
+            }
         }
-        Within::Recorded(recorder) => {
-            // Nobody tells this cache when that changes.
-            recorder.refuse(Reason::OtherCache);
-            None
-        }
-        Within::Said(_) => None,
+        None
     });
     recorder.ok().flatten()
 }
 
-/// This task reads what may be nobody else's.
-pub(crate) fn refuse_current(reason: Reason) {
+/// This task reads what may be nobody else's: that is part of no value.
+pub(crate) fn refuse_current(engine: &Engine, reason: &Reason) {
     if broken(Fault::KeepTransactionReads) {
         return;
     }
-    let _ = WITHIN.try_with(|within| match within {
-        Within::Recorded(recorder) => recorder.refuse(reason),
-        Within::Said(said) => drop(said.0.set(reason)),
+    let _ = WITHIN.try_with(|innermost| {
+        let of_ours = |within: &&Within| std::ptr::eq(&*within.engine, engine);
+        for within in Within::chain(innermost).filter(of_ours) {
+            match &within.kind {
+                Kind::Recorded(recorder) => recorder.refuse(reason.clone()),
+                Kind::Said(refusal) => drop(refusal.set(reason.clone())),
+                Kind::Plain => {}
+            }
+        }
     });
 }
 

@@ -135,7 +135,7 @@ where
         call: Call<'_, S>,
         want: Want,
     ) -> Result<Answer, DbErr> {
-        refuse_current(Reason::InTransaction);
+        refuse_current(&self.database.engine, &Reason::InTransaction);
         let understanding = self.database.current();
         let analysis = understanding.analyze(call.sql());
         if !matches!(&*analysis, Analysis::Read(_)) {

@@ -15,7 +15,7 @@ use crate::database::Database;
 use crate::depend::Plan;
 use crate::event::Reason;
 use crate::key::Family;
-use crate::recorder::{Recorder, Said, current};
+use crate::recorder::{Recorder, around_plain, around_said, current, is_within};
 use crate::select::internal::Place;
 use crate::select::{Form, Fresh, Known, Options, ReadThrough};
 
@@ -41,7 +41,7 @@ impl Named {
 
     /// `None` if there is nothing to it but to look and to compute.
     pub(super) fn fresh(&self, engine: &Arc<Engine>) -> Option<Fresh> {
-        let wanted = self.options.may_be_old() && self.refusal.is_none();
+        let wanted = self.options.may_be_old() && self.refusal.is_none() && !is_within();
         let runtime = Handle::try_current().ok().filter(|_| wanted)?;
         Some(Fresh { engine: engine.clone(), options: self.options.clone(), runtime })
     }
@@ -88,7 +88,7 @@ impl Named {
                 let db = db.recording(recorder.clone());
                 recorder.around(async { compute(db).await }).await
             }
-            None => compute(db.clone()).await,
+            None => around_plain(db.engine(), async { compute(db.clone()).await }).await,
         };
         if let Some(recorder) = recorder {
             read.rests_on(recorder.finish());
@@ -113,9 +113,14 @@ impl Named {
         if let Some(known) = read.told() {
             return Ok(known);
         }
-        let said = Arc::new(Said::default());
-        let answer = said.around(async { compute().await }).await;
-        if let Some(reason) = said.refusal() {
+        if !read.is_filling() {
+            // What it depends on is not looked up, so nothing is known of it to what is around it.
+            read.is_part_of_nothing();
+            let answer = around_plain(engine, async { compute().await }).await;
+            return Box::pin(read.finish(answer)).await;
+        }
+        let (answer, refusal) = around_said(engine, async { compute().await }).await;
+        if let Some(reason) = refusal {
             read.rests_on(Err(reason));
         }
         Box::pin(read.finish(answer)).await

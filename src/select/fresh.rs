@@ -9,15 +9,16 @@
 //! Old answers come from this process's memory alone: a store that processes share gives back valid
 //! entries only.
 
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use sea_orm::DbErr;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::sync::oneshot;
 
 use super::ask::Ask;
 use super::freshness::{Freshness, whole_ms};
@@ -31,9 +32,11 @@ use crate::codec::{Codec, Results};
 use crate::database::Underway;
 use crate::event::{Because, Event, Reason};
 use crate::key::Digest;
-use crate::memory::Entry;
 use crate::stats::count;
 use crate::sync::lock;
+
+/// A load that nobody waits for is given up after this, so that another may begin.
+const LONGEST_REFRESH: Duration = Duration::from_secs(60);
 
 type ItemOf<A> = <<A as Ask>::Results as Results>::Item;
 type ValueOf<A> = <<A as Ask>::Results as Codec>::Value;
@@ -172,7 +175,7 @@ impl Fresh {
         let chance = 1.0 - fastrand::f64();
         let ahead_ms = -(entry.load_ms as f64) * chance.ln();
         if self.engine.age_ms(entry) as f64 + ahead_ms >= ttl_ms as f64 {
-            self.refresh(entry, entry.key.digest, || load(self.options.with(Mode::Refresh)));
+            self.refresh(entry.key.digest, || load(self.options.with(Mode::Refresh)));
         }
     }
 
@@ -199,37 +202,73 @@ impl Fresh {
             young.then(|| self.old(old, because))
         };
         if may_store && let Some(known) = old(while_refreshing, Because::Refreshing) {
-            if let Some(entry) = known.entry() {
-                self.refresh(entry, digest, || load(self.options.with(Mode::Cached)));
-            }
+            self.refresh(digest, || load(self.options.with(Mode::Cached)));
             return Ok(known);
         }
         let load = load(self.options.with(Mode::Cached));
-        let answer = if timeout.is_none() && if_slow.is_none() {
-            load.await
-        } else {
-            let mut task = self.runtime.spawn(load);
-            let mut answer = None;
-            if let Some((after, max_age)) = if_slow
-                && timeout.is_none_or(|timeout| after < timeout)
-            {
-                answer = within(Some(after), &mut task).await;
-                if answer.is_none()
-                    && let Some(known) = old(Some(max_age), Because::Slow)
-                {
-                    return Ok(known);
+        let limits = [if_slow.map(|(after, _)| after), timeout];
+        let answer = match limits.iter().flatten().min() {
+            None => load.await,
+            Some(first) => {
+                let mut waited = self.outliving(&digest, load);
+                let (first, last) = (*first, timeout);
+                let mut answer = within(first, &mut waited).await;
+                if answer.is_none() && timeout != Some(first) {
+                    if let Some((_, max_age)) = if_slow
+                        && let Some(known) = old(Some(max_age), Because::Slow)
+                    {
+                        return Ok(known);
+                    }
+                    answer = match last {
+                        Some(last) => within(last.saturating_sub(first), &mut waited).await,
+                        None => Some(waited.await),
+                    };
                 }
-            }
-            let rest = timeout.map(|timeout| match (if_slow, &answer) {
-                (Some((after, _)), None) => timeout.saturating_sub(after),
-                _ => timeout,
-            });
-            match answer {
-                Some(answer) => answer,
-                None => within(rest, &mut task).await.unwrap_or_else(|| Err(too_slow(timeout))),
+                answer.unwrap_or_else(|| Err(too_slow(timeout)))
             }
         };
         answer.or_else(|error| old(if_error, Because::Failed).ok_or(error))
+    }
+
+    /// A load that goes on if nobody waits for it any more. There is one at a time for a key: who
+    /// comes while it is under way waits for it with a load of his own, which he may give up.
+    fn outliving<V, E, F>(
+        &self,
+        digest: &Digest,
+        load: F,
+    ) -> BoxFuture<'static, Result<Known<V>, E>>
+    where
+        V: Send + Sync + 'static,
+        E: From<DbErr> + Send + 'static,
+        F: Future<Output = Result<Known<V>, E>> + Send + 'static,
+    {
+        let Some(turn) = self.engine.refreshes.begin(&self.engine, *digest) else {
+            return Box::pin(load);
+        };
+        let (sender, receiver) = oneshot::channel();
+        let underway = Underway::new(&self.engine);
+        self.runtime.spawn(async move {
+            let load = AssertUnwindSafe(load).catch_unwind();
+            let ended = tokio::time::timeout(LONGEST_REFRESH, load).await;
+            let failed = !matches!(ended, Ok(Ok(Ok(_))));
+            let unheard = match ended {
+                Ok(answer) => sender.send(answer).is_err(),
+                Err(_) => true,
+            };
+            if failed && unheard {
+                turn.engine.tell(|| Event::RefreshFailed { digest: &turn.digest });
+            }
+            drop((turn, underway));
+        });
+        Box::pin(async {
+            match receiver.await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(panic)) => resume_unwind(panic),
+                Err(_) => {
+                    Err(DbErr::Custom("the load took too long, or its runtime ended".into()).into())
+                }
+            }
+        })
     }
 
     fn old<V>(&self, old: &Answered<V>, because: Because) -> Known<V> {
@@ -243,36 +282,27 @@ impl Fresh {
         })
     }
 
-    /// One task at a time loads what is to replace this entry.
-    fn refresh<V, E, F>(&self, entry: &Arc<Entry>, digest: Digest, load: impl FnOnce() -> F)
+    /// One task at a time loads what is to replace the entry under this key.
+    fn refresh<V, E, F>(&self, digest: Digest, load: impl FnOnce() -> F)
     where
         F: Future<Output = Result<Known<V>, E>> + Send + 'static,
     {
         let Some(turn) = self.engine.refreshes.begin(&self.engine, digest) else { return };
-        let (underway, load, entry) = (Underway::new(&self.engine), load(), entry.clone());
+        let (underway, load) = (Underway::new(&self.engine), load());
         self.runtime.spawn(async move {
-            if load.await.is_err() {
-                turn.engine.tell(|| Event::RefreshFailed { key: &entry.key });
+            let load = AssertUnwindSafe(load).catch_unwind();
+            let ended = tokio::time::timeout(LONGEST_REFRESH, load).await;
+            if !matches!(ended, Ok(Ok(Ok(_)))) {
+                turn.engine.tell(|| Event::RefreshFailed { digest: &turn.digest });
             }
             drop((turn, underway));
         });
     }
 }
 
-/// What the task gives, if it does so in time.
-async fn within<T>(time: Option<Duration>, task: &mut JoinHandle<T>) -> Option<T> {
-    let ended = match time {
-        Some(time) => timeout(time, task).await.ok()?,
-        None => task.await,
-    };
-    match ended {
-        Ok(answer) => Some(answer),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The runtime ends, and with it whoever waits.
-            Err(_) => std::future::pending().await,
-        },
-    }
+/// What it gives, if it does so in time.
+async fn within<T>(time: Duration, load: &mut BoxFuture<'static, T>) -> Option<T> {
+    tokio::time::timeout(time, load).await.ok()
 }
 
 fn too_slow<E: From<DbErr>>(timeout: Option<Duration>) -> E {

@@ -48,8 +48,8 @@ macro_rules! freshness_options {
             ///
             /// What answers is in this process's memory. It is marked
             /// [`Source::Stale`](crate::Source::Stale) and told as
-            /// [`Event::Stale`](crate::Event::Stale). In a transaction, and while a value is made of
-            /// it by [`remember`](crate::QueryCache::remember), nothing old answers.
+            /// [`Event::Stale`](crate::Event::Stale). In a transaction, and within the computation of
+            /// a value, nothing old answers. A refresh is given up after a minute.
             pub fn swr(self, max_age: Duration) -> $given {
                 self.with_freshness(|freshness| freshness.while_refreshing = Some(max_age))
             }
@@ -70,7 +70,9 @@ macro_rules! freshness_options {
 
             /// Fails with [`DbErr::Custom`](sea_orm::DbErr::Custom) when the load takes longer than
             /// `after` (a hard timeout), unless [`stale_if_error`](Self::stale_if_error) has an
-            /// answer. The load goes on, and is stored. In a transaction there is no timeout.
+            /// answer. The load goes on, and is stored. It is for loads of what is to be cached:
+            /// in a transaction, within [`remember`](crate::QueryCache::remember), with `bypass`,
+            /// `refresh` or a TTL of zero there is no timeout.
             pub fn load_timeout(self, after: Duration) -> $given {
                 self.with_freshness(|freshness| freshness.timeout = Some(after))
             }

@@ -113,9 +113,13 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
                     _ => {}
                 }
                 if let Err(reason) = &stored {
+                    // What is old would go on to answer: this result is never kept.
+                    let never = self.options.freshness.is_asked_for() && !reason.passes();
+                    if never || self.options.mode == Mode::Refresh {
+                        self.engine().memory.forget(&key.digest);
+                    }
                     if self.options.mode == Mode::Refresh {
                         // What is there now may be what the caller wanted to be rid of.
-                        self.engine().memory.forget(&key.digest);
                         if let Some(shared) = shared.filter(|shared| shared.is_trusted())
                             && let Err(error) = shared.store.remove(&key).await
                         {
@@ -204,7 +208,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
         let value = if through { self.through_codec(&value)? } else { value };
         let heap_bytes = R::heap_bytes(&value);
         let (order, filled_ms) = (filling.fill.order, filling.fill.filled_ms);
-        let (stamps, tags) = filling.fill.finish(engine, self.db.of_database())?;
+        let (stamps, tags) = filling.fill.finish(engine)?;
         if self.is_private() {
             // It wrote while the query ran.
             return Err(Reason::InTransaction);
@@ -231,6 +235,7 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
             filled_ms,
             ttl_ms,
             keep_ms: self.options.freshness.keep_ms().into(),
+            ended: false.into(),
             load_ms,
             tags: kept,
             bytes,

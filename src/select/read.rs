@@ -228,6 +228,12 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         patience: usize,
     ) -> Progress<'r, R::Value> {
         let digest = self.digest(sql, values);
+        if self.options.mode == Mode::Look
+            && let Some(entry) = self.engine().memory.get(&digest)
+        {
+            // Before it is found not to be valid.
+            entry.keep_ms.fetch_max(self.options.freshness.keep_ms(), Ordering::Relaxed);
+        }
         let found = match &self.engine().shared {
             _ if !matches!(self.options.mode, Mode::Cached | Mode::Look) => None,
             None => self.lookup(&digest).map(|found| (found, Source::Memory)),
@@ -283,7 +289,9 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         let value = entry.value.clone().downcast::<R::Value>().ok()?;
         if !self.is_young(&value, engine.age_ms(&entry)) {
             // Too old for this query, not for others.
-            count(&entry.counters.expired);
+            if !entry.ended.swap(true, Ordering::Relaxed) {
+                count(&entry.counters.expired);
+            }
             return None;
         }
         Some((entry, value))

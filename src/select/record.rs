@@ -131,6 +131,14 @@ impl<D: Place, R: Results> ReadThrough<'_, D, R> {
         *lock(&self.progress) = Progress::Bypassing(Some(reason.clone()));
     }
 
+    /// It is not stored, and what it depends on is not known.
+    pub(crate) fn is_part_of_nothing(&self) {
+        let progress = lock(&self.progress);
+        if let (Progress::Bypassing(Some(reason)), Some(reading)) = (&*progress, &self.reading) {
+            reading.recorder.refuse(reason.clone());
+        }
+    }
+
     /// Will it be stored, as far as is known?
     pub(crate) fn is_filling(&self) -> bool {
         matches!(*lock(&self.progress), Progress::Filling(_))

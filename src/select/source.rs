@@ -8,7 +8,7 @@ use crate::cache::Engine;
 use crate::connection::CachedConnection;
 use crate::database::Database;
 use crate::event::Reason;
-use crate::recorder::{Recorder, refuse_current};
+use crate::recorder::{Recorder, is_within, refuse_current};
 use crate::replica::Replica;
 use crate::schema::Name;
 use crate::transaction::CachedTransaction;
@@ -60,7 +60,7 @@ pub(crate) mod internal {
         #[doc(hidden)]
         fn nearest(&self, tables: &[Name]) -> &Self::Conn;
         /// The same for a task of its own, where what it reads is nobody's but everybody's: not in
-        /// a transaction, nor for a value that is being made of it.
+        /// a transaction, nor within the computation of a value.
         #[doc(hidden)]
         fn detached(&self) -> Option<Self>;
     }
@@ -117,7 +117,7 @@ pub(crate) mod internal {
         }
 
         fn detached(&self) -> Option<Self> {
-            self.recorder().is_none().then(|| self.clone())
+            (self.recorder().is_none() && !is_within()).then(|| self.clone())
         }
     }
 
@@ -146,7 +146,7 @@ pub(crate) mod internal {
 
         /// What it reads can't be recorded.
         fn recorder(&self) -> Option<Arc<Recorder>> {
-            refuse_current(Reason::InTransaction);
+            refuse_current(&self.database().engine, &Reason::InTransaction);
             None
         }
     }

@@ -182,6 +182,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
             filled_ms: engine.clock.now_ms().saturating_sub(age_ms),
             ttl_ms,
             keep_ms: self.options.freshness.keep_ms().into(),
+            ended: false.into(),
             load_ms: counters.load_ms.load(Ordering::Relaxed),
             tags: None,
             bytes,
