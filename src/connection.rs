@@ -19,6 +19,8 @@ use crate::error::Error;
 use crate::event::Reason;
 use crate::execute::autocommit;
 use crate::explain::Explanation;
+#[cfg(feature = "stream")]
+use crate::log::Log;
 use crate::recorder::{self, Recorder};
 use crate::replica::Replica;
 use crate::rules::{Writer, acknowledged};
@@ -94,6 +96,12 @@ impl<C> CachedConnection<C> {
 
     pub(crate) fn replica(&self) -> Option<&Arc<Replica<C>>> {
         self.replica.as_ref()
+    }
+
+    /// It is in no transaction.
+    #[cfg(feature = "stream")]
+    pub(crate) fn aborted_by_streams(&self) -> Option<Arc<Log>> {
+        None
     }
 
     pub(crate) fn database(&self) -> &Arc<Database> {

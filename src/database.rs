@@ -94,6 +94,8 @@ struct RawTransaction {
     depth: AtomicUsize,
     /// How often one was opened or ended.
     moves: AtomicUsize,
+    /// Nobody knows whether one is open, so rules don't wait for its end.
+    doubtful: AtomicBool,
     /// Something was written that rules are yet to be told of.
     untold: AtomicBool,
 }
@@ -321,11 +323,6 @@ impl Database {
     /// Runs the rules for what was committed; after its bump.
     pub(crate) fn committed(&self, understanding: &Arc<Understanding>, changes: Option<&Changes>) {
         if let Some(changes) = changes.filter(|_| self.engine.rules.are_there()) {
-            // On some connection raw SQL has a transaction open: it may be this one's.
-            if self.raw.depth.load(Ordering::SeqCst) > 0 {
-                self.raw.untold.store(true, Ordering::SeqCst);
-                return;
-            }
             let under = Under::Schema(self.version_of(understanding));
             self.engine.fire(changes, &understanding.schema, under);
         }
@@ -339,10 +336,21 @@ impl Database {
         self.is_current(understanding).then_some(version)
     }
 
+    /// The same for a statement outside any transaction that we know of.
+    pub(crate) fn written(&self, understanding: &Arc<Understanding>, changes: Option<&Changes>) {
+        if self.raw_depth() == 0 || self.raw.doubtful.load(Ordering::SeqCst) {
+            return self.committed(understanding, changes);
+        }
+        // On some connection raw SQL has a transaction open: it may be this one's.
+        self.raw.untold.store(true, Ordering::SeqCst);
+        // It may just be over.
+        self.tell_untold(understanding);
+    }
+
     /// A transaction of raw SQL is over, or a text that nobody took apart: of the rows that it may
     /// have changed nothing is known.
     pub(crate) fn committed_unknown(&self, understanding: &Arc<Understanding>) {
-        self.committed(understanding, Bump::all().changes.as_ref());
+        self.written(understanding, Bump::all().changes.as_ref());
     }
 
     /// The same for the end of a transaction of raw SQL, if something was written meanwhile.
@@ -502,10 +510,13 @@ impl Database {
     /// Raw SQL is about to open or end a transaction.
     pub(crate) fn raw_control(&self, control: Control) {
         self.raw.moves.fetch_add(1, Ordering::SeqCst);
+        self.raw.doubtful.store(false, Ordering::SeqCst);
         let depth = &self.raw.depth;
         match control {
             Control::Begin => depth.store(1, Ordering::SeqCst),
             Control::End | Control::Block => depth.store(0, Ordering::SeqCst),
+            // MySQL knows none outside a transaction.
+            Control::Savepoint if self.backend == DbBackend::MySql && self.raw_depth() == 0 => {}
             Control::Savepoint => {
                 depth.fetch_add(1, Ordering::SeqCst);
             }
@@ -514,6 +525,23 @@ impl Database {
                 depth.store(current.saturating_sub(1), Ordering::SeqCst);
             }
         }
+    }
+
+    /// A text that opens and ends one failed somewhere.
+    pub(crate) fn raw_perhaps_open(&self) {
+        self.raw_control(Control::Begin);
+        self.raw.doubtful.store(true, Ordering::SeqCst);
+    }
+
+    /// How deep they are.
+    pub(crate) fn raw_depth(&self) -> usize {
+        self.raw.depth.load(Ordering::SeqCst)
+    }
+
+    /// The database refused to go deeper.
+    pub(crate) fn raw_refused(&self, depth: usize) {
+        self.raw.moves.fetch_add(1, Ordering::SeqCst);
+        self.raw.depth.store(depth, Ordering::SeqCst);
     }
 
     /// `Some` while no raw transaction is open; it changes whenever one was.

@@ -16,7 +16,7 @@ use crate::depend::read;
 use crate::effect::{Known, bump_of};
 use crate::event::{Cause, Event};
 use crate::fault::{Fault, broken};
-use crate::schema::{KeyClass, Schema, Table};
+use crate::schema::{KeyClass, Name, Schema, Table, Unfit};
 use crate::sql::Dialect;
 use crate::sql::facts::{Analysis, Capture, Control, OutputColumn, Reach, WriteAction, WriteFacts};
 use crate::stats::count;
@@ -29,19 +29,19 @@ const MAX_ROWS: usize = 256;
 
 /// A write from before it is sent until its bump is done. If it is dropped in between, what
 /// happened is unknown: its tables are bumped as a whole and not cached any more.
-struct Pending<'d> {
+pub(crate) struct Pending<'d> {
     database: &'d Arc<Database>,
     coarse: Option<Bump>,
     lost: Lost,
 }
 
 impl<'d> Pending<'d> {
-    fn new(database: &'d Arc<Database>, coarse: Bump) -> Self {
+    pub(crate) fn new(database: &'d Arc<Database>, coarse: Bump) -> Self {
         Self { database, coarse: Some(coarse), lost: Lost::Statement }
     }
 
     /// The answer is there; it may be that the connection was lost.
-    fn answered(self, answer: &Result<Answer, DbErr>) {
+    pub(crate) fn answered(self, answer: &Result<Answer, DbErr>) {
         let unknown = |error: &DbErr| may_have_happened(error, self.database.backend);
         if !answer.as_ref().is_err_and(unknown) {
             self.settled();
@@ -107,6 +107,7 @@ where
         }
         Analysis::Opaque(why) => {
             let (sql, why) = (Arc::<str>::from(call.sql()), why.clone());
+            let atomic = sql_is_atomic(&sql, database.backend);
             let pending = Pending::new(&database, Bump::all());
             let change = may_be_ddl(&sql).then(|| database.change_schema());
             database.engine.delivered().await?;
@@ -119,7 +120,7 @@ where
             }
             database.doubt_catalog();
             database.engine.bump(&Bump::all(), || Cause::Opaque { sql, why });
-            if answer.is_ok() {
+            if answer.is_ok() || !atomic {
                 database.committed_unknown(&understanding);
             }
             pending.answered(&answer);
@@ -133,7 +134,7 @@ where
             database.shadow(temporary);
             let answer = call.send(&*conn, want).await;
             change.done(&sql).await;
-            if answer.is_ok() && !is_single(&sql) {
+            if !is_single(&sql) && (answer.is_ok() || !sql_is_atomic(&sql, database.backend)) {
                 database.committed_unknown(&understanding);
             }
             pending.answered(&answer);
@@ -145,6 +146,7 @@ where
             let change = database.change_schema();
             database.engine.delivered().await?;
             database.shadow(temporary);
+            let before = database.raw_depth();
             if opens {
                 database.raw_control(*control);
             }
@@ -153,20 +155,48 @@ where
             // What was done to the schema in between counts from now on, or was undone.
             change.done(&sql).await;
             match (&answer, control) {
-                (Err(_), Control::Block) => database.raw_control(Control::Begin),
+                (Err(_), Control::Block) => database.raw_perhaps_open(),
+                (Err(error), _) if is_single(&sql) && refused(error, database.backend) => {
+                    match control {
+                        _ if opens => database.raw_refused(before),
+                        // SQLite keeps a transaction open whose COMMIT it refuses.
+                        Control::End if database.backend != DbBackend::Sqlite => {
+                            database.raw_control(Control::End);
+                        }
+                        _ => {}
+                    }
+                }
                 // It may have failed before it came to that.
                 (Err(_), _) => {}
                 _ if !opens => database.raw_control(*control),
                 _ => {}
             }
             match control {
-                Control::Block if answer.is_ok() => database.committed_unknown(&understanding),
+                // Also if it failed: that may have been after its COMMIT.
+                Control::Block => database.committed_unknown(&understanding),
                 _ => database.tell_untold(&understanding),
             }
             pending.answered(&answer);
             answer
         }
     }
+}
+
+/// The database answered that it did not do it.
+fn refused(error: &DbErr, backend: DbBackend) -> bool {
+    !may_have_happened(error, backend)
+}
+
+/// If it fails, is nothing of it done? PostgreSQL does a text as one; a procedure may commit.
+fn sql_is_atomic(sql: &str, backend: DbBackend) -> bool {
+    let calls = sql.trim_start().get(..4).is_some_and(|word| word.eq_ignore_ascii_case("call"));
+    !calls && (is_single(sql) || backend == DbBackend::Postgres)
+}
+
+/// Is it nothing but an INSERT, UPDATE or DELETE, which touches the rows that it counts?
+fn is_plain(sql: &str) -> bool {
+    let word: String = sql.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+    ["insert", "update", "delete"].iter().any(|plain| word.eq_ignore_ascii_case(plain))
 }
 
 /// Is nothing else in the same text?
@@ -190,6 +220,15 @@ pub(crate) fn may_set(sql: &str) -> bool {
         ["authorization", "pg_settings", "search_path", "set role", "set_config", "autocommit"];
     let sql = sql.to_ascii_lowercase();
     SIGNS.iter().any(|sign| sql.contains(sign))
+}
+
+/// What becomes of a statement.
+#[derive(Clone, Copy)]
+pub(crate) struct Fate {
+    /// It touches the rows that it counts, and no others but by cascades.
+    counts: bool,
+    /// If it fails, something of it may be done all the same.
+    keeps: bool,
 }
 
 /// One statement that writes known tables.
@@ -259,16 +298,13 @@ impl Write<'_> {
         cause: impl FnOnce() -> Cause,
     ) -> Result<Answer, DbErr> {
         let values = call.values().to_vec();
-        let pending = Pending::new(self.database, coarse);
+        let (pending, fate) = (Pending::new(self.database, coarse), self.fate(call.sql()));
         let answer = call.send(conn, want).await;
         let precise = answer.as_ref().ok().and_then(|answer| self.precise(answer, &values, None));
         // An error may come after something was changed.
         if let Some(bump) = precise.as_ref().or(pending.coarse.as_ref()) {
             self.finish(bump, cause);
-            // Of several statements those before the one that failed are done.
-            if answer.is_ok() || self.facts.len() > 1 {
-                self.tell(&answer, bump);
-            }
+            self.tell(&answer, bump, fate);
         }
         pending.answered(&answer);
         answer
@@ -284,7 +320,7 @@ impl Write<'_> {
         coarse: Bump,
         cause: impl FnOnce() -> Cause,
     ) -> Result<Result<Answer, DbErr>, (OwnedCall, Bump)> {
-        let values = call.values().to_vec();
+        let (values, fate) = (call.values().to_vec(), self.fate(call.sql()));
         let Ok(transaction) = begin_for_capture(conn, &self.understanding.schema).await else {
             return Err((call, coarse));
         };
@@ -310,7 +346,9 @@ impl Write<'_> {
             Ok(()) => {
                 self.finish(&precise, cause);
                 let answer = Ok(answer);
-                self.tell(&answer, &precise);
+                if !self.did_nothing(&answer, fate) {
+                    self.database.committed(self.understanding, precise.changes.as_ref());
+                }
                 pending.settled();
                 Ok(answer)
             }
@@ -320,24 +358,46 @@ impl Write<'_> {
     }
 
     /// Tells the rules, if it did anything.
-    fn tell(&self, answer: &Result<Answer, DbErr>, bump: &Bump) {
-        if !answer.as_ref().is_ok_and(|answer| self.did_nothing(answer)) {
-            self.database.committed(self.understanding, bump.changes.as_ref());
+    fn tell(&self, answer: &Result<Answer, DbErr>, bump: &Bump, fate: Fate) {
+        if !self.did_nothing(answer, fate) {
+            self.database.written(self.understanding, bump.changes.as_ref());
         }
     }
 
-    /// No row was touched, so nothing followed from it either.
-    pub(crate) fn did_nothing(&self, answer: &Answer) -> bool {
-        let [facts] = self.facts else { return false };
+    /// What can be said of the statement by its text.
+    pub(crate) fn fate(&self, sql: &str) -> Fate {
+        let schema = &self.understanding.schema;
+        let written = || self.facts.iter().map(|facts| &facts.table);
         // A trigger that puts something else in the place of a write counts no row.
-        let triggers = &self.understanding.schema.triggers;
-        let counted = match answer {
-            Answer::Done(_) => true,
-            Answer::Rows(_) => !facts.returning.is_empty(),
+        let triggers =
+            written().any(|table| schema.triggers.iter().any(|trigger| trigger.table == *table));
+        let keeps = match self.database.backend {
+            DbBackend::Postgres => false,
+            // `OR FAIL`, `RAISE(FAIL)`: what came before stays.
+            DbBackend::Sqlite => {
+                self.facts.len() > 1 || triggers || sql.to_ascii_lowercase().contains("fail")
+            }
+            _ => {
+                let unfit = |table: &Name| {
+                    let table = schema.table(table);
+                    table.is_none_or(|table| table.unfit == Some(Unfit::NotTransactional))
+                };
+                self.facts.len() > 1 || written().any(unfit)
+            }
         };
-        counted
-            && answer.count() == 0
-            && !triggers.iter().any(|trigger| trigger.table == facts.table)
+        Fate { counts: self.facts.len() == 1 && !triggers && is_plain(sql), keeps }
+    }
+
+    /// No row was touched, so nothing followed from it either; or it was undone.
+    pub(crate) fn did_nothing(&self, answer: &Result<Answer, DbErr>, fate: Fate) -> bool {
+        match answer {
+            // What is not known is told when it is.
+            Err(error) => !fate.keeps || !refused(error, self.database.backend),
+            Ok(Answer::Rows(_)) if self.facts.iter().any(|facts| facts.returning.is_empty()) => {
+                false
+            }
+            Ok(answer) => fate.counts && answer.count() == 0,
+        }
     }
 
     fn finish(&self, bump: &Bump, cause: impl FnOnce() -> Cause) {

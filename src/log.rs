@@ -47,6 +47,12 @@ struct Level {
     failed: bool,
 }
 
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
 impl Log {
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Changes) -> R) -> R {
         work(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
@@ -54,17 +60,16 @@ impl Log {
 }
 
 impl Changes {
-    /// `level`: of the savepoint, 0 for none.
-    pub(crate) fn add(&mut self, mut bump: Bump, understanding: &Arc<Understanding>, level: usize) {
+    pub(crate) fn add(&mut self, mut bump: Bump, understanding: &Arc<Understanding>) {
         // What left the transaction was told by itself.
         let told = bump.changes.take().filter(|_| !self.out);
         let not_collected = Told { more: !self.out, ..Told::default() };
-        self.level(level).told.add(told.unwrap_or(not_collected));
+        self.innermost().told.add(told.unwrap_or(not_collected));
         let same = |first: &Arc<Understanding>| Arc::ptr_eq(first, understanding);
         match &self.understanding {
             Some(first) if !same(first) => {
                 self.bump.merge(Bump::all());
-                self.level(level).told.more = true;
+                self.innermost().told.more = true;
             }
             Some(_) => {}
             None => self.understanding = Some(understanding.clone()),
@@ -72,33 +77,106 @@ impl Changes {
         self.bump.merge(bump);
     }
 
-    fn level(&mut self, level: usize) -> &mut Level {
-        if self.levels.len() <= level {
-            self.levels.resize_with(level + 1, Level::default);
+    /// Whoever writes on the connection writes within the savepoint that was begun last.
+    fn innermost(&mut self) -> &mut Level {
+        if self.levels.is_empty() {
+            self.levels.push(Level::default());
         }
-        &mut self.levels[level]
+        let last = self.levels.len() - 1;
+        &mut self.levels[last]
     }
 
-    /// A savepoint begins, or what it did was undone.
-    pub(crate) fn forget(&mut self, level: usize) {
-        self.levels.truncate(level);
+    fn begin_savepoint(&mut self) {
+        self.innermost();
+        self.levels.push(Level::default());
     }
 
-    /// A savepoint's changes are now those of what is around it.
-    pub(crate) fn keep(&mut self, level: usize) {
-        for inner in self.levels.split_off(level.min(self.levels.len())) {
-            self.level(level - 1).told.add(inner.told);
+    /// The innermost savepoint is over. Its changes are now those of what is around it, if they
+    /// were not undone.
+    fn end_savepoint(&mut self, end: SavepointEnd) {
+        if self.levels.len() < 2 {
+            return;
+        }
+        let inner = self.levels.pop().unwrap_or_default();
+        match end {
+            SavepointEnd::Undone => {}
+            SavepointEnd::Released => self.innermost().told.add(inner.told),
+            SavepointEnd::Unknown => self.innermost().told.more = true,
         }
     }
 
-    pub(crate) fn failed(&mut self, level: usize, failed: bool) {
-        self.level(level).failed = failed;
+    pub(crate) fn failed(&mut self, failed: bool) {
+        self.innermost().failed = failed;
     }
 
-    /// What rules are told of what is committed now.
+    /// Nothing of it was committed.
+    pub(crate) fn forget(&mut self) {
+        self.levels.clear();
+    }
+
+    /// What rules are told of what is committed now, all savepoints included.
     pub(crate) fn told(&mut self) -> Option<Told> {
-        let outermost = std::mem::take(&mut self.levels).into_iter().next()?;
-        (!outermost.failed).then_some(outermost.told)
+        let mut told = None::<Told>;
+        for level in std::mem::take(&mut self.levels).into_iter().filter(|level| !level.failed) {
+            told.get_or_insert_default().add(level.told);
+        }
+        told
+    }
+}
+
+/// A savepoint, from its beginning to its end; one that is dropped is rolled back.
+pub(crate) struct Savepoint {
+    log: Arc<Log>,
+    end: SavepointEnd,
+}
+
+#[derive(Clone, Copy)]
+enum SavepointEnd {
+    Undone,
+    Released,
+    Unknown,
+}
+
+impl Savepoint {
+    pub(crate) fn begin(log: &Arc<Log>) -> Self {
+        log.with(Changes::begin_savepoint);
+        Self { log: log.clone(), end: SavepointEnd::Undone }
+    }
+
+    /// It is being released; if nobody waits for that, nobody knows whether it was.
+    pub(crate) fn releasing(&mut self) {
+        self.end = SavepointEnd::Unknown;
+    }
+
+    pub(crate) fn released(mut self, released: bool) {
+        self.end = if released { SavepointEnd::Released } else { SavepointEnd::Undone };
+    }
+}
+
+impl Drop for Savepoint {
+    fn drop(&mut self) {
+        self.log.with(|changes| changes.end_savepoint(self.end));
+    }
+}
+
+/// What SQLite may have committed by itself is told at the latest when the transaction is dropped.
+pub(crate) struct Outermost {
+    pub(crate) log: Arc<Log>,
+    pub(crate) database: Arc<Database>,
+}
+
+impl Outermost {
+    /// It was in order, whatever its end.
+    pub(crate) fn over(&self) {
+        self.log.with(|changes| changes.unsure = false);
+    }
+}
+
+impl Drop for Outermost {
+    fn drop(&mut self) {
+        if self.log.with(|changes| std::mem::take(&mut changes.unsure)) {
+            self.database.committed_unknown(&self.database.current());
+        }
     }
 }
 
@@ -110,12 +188,11 @@ pub(crate) struct Unsettled<'a> {
     pub(crate) answered: bool,
     /// It did nothing, or what it did was undone.
     pub(crate) undone: bool,
-    pub(crate) level: usize,
 }
 
 impl<'a> Unsettled<'a> {
-    pub(crate) fn new(log: &'a Log, write: &'a Write<'a>, coarse: Bump, level: usize) -> Self {
-        Self { log, write, coarse: Some(coarse), answered: false, undone: false, level }
+    pub(crate) fn new(log: &'a Log, write: &'a Write<'a>, coarse: Bump) -> Self {
+        Self { log, write, coarse: Some(coarse), answered: false, undone: false }
     }
 }
 
@@ -129,7 +206,7 @@ impl Drop for Unsettled<'_> {
                 // It may be committed by itself, and not yet be over.
                 begin_doubt(self.write.database, Bump::all(), Lost::Statement);
             }
-            self.log.with(|changes| changes.add(bump, self.write.understanding, self.level));
+            self.log.with(|changes| changes.add(bump, self.write.understanding));
         }
     }
 }
@@ -162,9 +239,6 @@ pub(crate) async fn commit_and_bump<T: TransactionSession>(
             unknown.bump.as_mut().filter(|_| !may_have_happened(&error, database.backend))
         {
             bump.changes = None;
-            if changes.unsure {
-                database.committed_unknown(&database.current());
-            }
         }
         return Err(error);
     }

@@ -1,6 +1,7 @@
 //! Streams of rows.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
@@ -12,6 +13,7 @@ use sea_orm::{
 use crate::call::{OwnedCall, Want};
 use crate::connection::CachedConnection;
 use crate::event::Reason;
+use crate::log::Log;
 use crate::select::internal::Place;
 use crate::transaction::CachedTransaction;
 
@@ -27,7 +29,7 @@ pub struct CachedStream<S>(Source<S>);
 
 #[derive(Debug)]
 enum Source<S> {
-    Database(S),
+    Database(S, Option<Arc<Log>>),
     Read(std::vec::IntoIter<QueryResult>),
 }
 
@@ -36,7 +38,13 @@ impl<S: Stream<Item = Result<QueryResult, DbErr>> + Unpin> Stream for CachedStre
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match &mut self.0 {
-            Source::Database(stream) => Pin::new(stream).poll_next(context),
+            Source::Database(stream, log) => {
+                let polled = Pin::new(stream).poll_next(context);
+                if let (Poll::Ready(Some(Err(_))), Some(log)) = (&polled, log) {
+                    log.with(|changes| changes.failed(true));
+                }
+                polled
+            }
             Source::Read(rows) => Poll::Ready(rows.next().map(Ok)),
         }
     }
@@ -64,8 +72,12 @@ macro_rules! stream_trait {
                         if let Some(recorder) = self.recorder() {
                             recorder.refuse(Reason::Streamed);
                         }
-                        let stream = self.inner().stream_raw(statement).await?;
-                        return Ok(CachedStream(Source::Database(stream)));
+                        let log = self.aborted_by_streams();
+                        let stream = self.inner().stream_raw(statement).await;
+                        if let (Err(_), Some(log)) = (&stream, &log) {
+                            log.with(|changes| changes.failed(true));
+                        }
+                        return Ok(CachedStream(Source::Database(stream?, log)));
                     }
                     let rows = self.run(OwnedCall::Bound(statement), Want::Rows).await?.rows()?;
                     Ok(CachedStream(Source::Read(rows.into_iter())))

@@ -8,17 +8,16 @@ use sea_orm::{
     TransactionOptions, TransactionSession, TransactionTrait, Value,
 };
 
-use crate::barrier::may_have_happened;
 use crate::cache::QueryCache;
 use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::change::{Bump, Changes, Image};
 use crate::database::{Database, Understanding};
 use crate::detach::RunToEnd;
 use crate::event::{Cause, Reason};
-use crate::execute::{Write, is_single, may_be_ddl, may_set};
+use crate::execute::{Pending, Write, is_single, may_be_ddl, may_set};
 use crate::fault::{Fault, broken};
 use crate::invalidate::Invalidate;
-use crate::log::{Log, Unsettled, commit_and_bump};
+use crate::log::{Log, Outermost, Savepoint, Unsettled, commit_and_bump};
 use crate::recorder::refuse_current;
 use crate::rules::{Writer, acknowledged};
 use crate::sql::facts::{Analysis, Capture, Control, Reach};
@@ -33,8 +32,9 @@ pub struct CachedTransaction<T = DatabaseTransaction> {
     inner: T,
     database: Arc<Database>,
     log: Arc<Log>,
-    /// Of how many savepoints it is inside: 0 for the outermost.
-    level: usize,
+    /// What it is; it is the outermost otherwise.
+    savepoint: Option<Savepoint>,
+    outermost: Option<Outermost>,
     /// Until it is dirty its reads may be answered from the cache and fill it.
     reads: bool,
     scope: Arc<[Arc<str>]>,
@@ -42,7 +42,9 @@ pub struct CachedTransaction<T = DatabaseTransaction> {
 
 impl<T> std::fmt::Debug for CachedTransaction<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CachedTransaction").field("level", &self.level).finish_non_exhaustive()
+        f.debug_struct("CachedTransaction")
+            .field("savepoint", &self.savepoint.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +53,9 @@ impl<T> CachedTransaction<T> {
         let log = Arc::new(Log::default());
         log.with(|changes| changes.locked = locked);
         let database = database.clone();
-        Self { inner, database, log, level: 0, reads: false, scope: Arc::new([]) }
+        let outermost = Some(Outermost { log: log.clone(), database: database.clone() });
+        let scope = Arc::new([]);
+        Self { inner, database, log, savepoint: None, outermost, reads: false, scope }
     }
 
     /// Its reads are everybody's, as long as it does nothing of its own.
@@ -60,14 +64,12 @@ impl<T> CachedTransaction<T> {
     }
 
     fn nested(&self, inner: T) -> Self {
-        let level = self.level + 1;
-        // One that was dropped is rolled back.
-        self.log.with(|changes| changes.forget(level));
         Self {
             inner,
             database: self.database.clone(),
             log: self.log.clone(),
-            level,
+            savepoint: Some(Savepoint::begin(&self.log)),
+            outermost: None,
             reads: self.reads,
             scope: self.scope.clone(),
         }
@@ -119,6 +121,12 @@ impl<T> CachedTransaction<T> {
         QueryCache { engine: self.database.engine.clone() }
     }
 
+    /// Who must know when a stream of rows fails: PostgreSQL commits nothing then.
+    #[cfg(feature = "stream")]
+    pub(crate) fn aborted_by_streams(&self) -> Option<Arc<Log>> {
+        (self.database.backend == DbBackend::Postgres).then(|| self.log.clone())
+    }
+
     pub(crate) fn database(&self) -> &Arc<Database> {
         &self.database
     }
@@ -142,11 +150,12 @@ where
             self.database.engine.may_write()?;
             self.log.with(|changes| changes.dirty = true);
         }
-        let commits = may_commit(call.sql(), self.database.backend.into());
-        if commits || self.has_left() {
-            let work = self.run_outside(call, want, &understanding, &analysis, commits);
-            let by = Writer { scope: self.scope.clone(), in_transaction: true };
-            return acknowledged(self.database.engine.clone(), by, work).await;
+        let ends = match &*analysis {
+            Analysis::RawTransaction { control: Control::End | Control::Block, .. } => true,
+            _ => may_commit(call.sql(), self.database.backend.into()),
+        };
+        if ends || self.has_left() {
+            return self.run_outside(call, want, &understanding, &analysis, ends).await;
         }
         let answer = self.run_analyzed(call, want, &understanding, &analysis).await;
         if self.has_left() {
@@ -162,23 +171,29 @@ where
         want: Want,
         understanding: &Arc<Understanding>,
         analysis: &Analysis,
-        commits: bool,
+        ends: bool,
     ) -> Result<Answer, DbErr> {
         // What is committed here may be a change of the schema, and others write on.
-        let change = (commits && !matches!(analysis, Analysis::Write(_)))
+        let change = (ends && !matches!(analysis, Analysis::Write(_)))
             .then(|| (self.database.change_schema(), call.sql().to_owned()));
         if change.is_some() {
             self.database.engine.delivered().await?;
         }
+        // If nobody waits for the answer, it may have been committed all the same.
+        let pending = ends.then(|| Pending::new(&self.database, Bump::all()));
+        let undoes = is_rollback(call.sql());
         let answer = self.run_analyzed(call, want, understanding, analysis).await;
-        if commits {
+        if ends {
             let told = self.log.with(|changes| {
                 (changes.left, changes.out) = (true, true);
                 self.database.engine.bump(&changes.bump, || Cause::Write { sql: "COMMIT".into() });
-                changes.keep(1);
-                changes.told()
+                changes.told().filter(|_| !undoes)
             });
+            // In the background: this transaction still has its connection.
             self.database.committed(understanding, told.as_ref());
+        }
+        if let Some(pending) = pending {
+            pending.answered(&answer);
         }
         if let Some((change, sql)) = change {
             change.forgotten(&sql);
@@ -196,7 +211,7 @@ where
     ) -> Result<Answer, DbErr> {
         let answer = self.send_analyzed(call, want, understanding, analysis).await;
         if self.database.backend == DbBackend::Postgres {
-            self.log.with(|changes| changes.failed(self.level, answer.is_err()));
+            self.log.with(|changes| changes.failed(answer.is_err()));
         }
         answer
     }
@@ -240,7 +255,7 @@ where
                     }
                     _ => {}
                 }
-                self.log.with(|changes| changes.add(Bump::all(), understanding, self.level));
+                self.log.with(|changes| changes.add(Bump::all(), understanding));
                 let answer = call.send(&self.inner, want).await;
                 self.after(&answer, &Bump::all(), understanding);
                 if let Analysis::RawTransaction { .. } = other {
@@ -265,13 +280,16 @@ where
         let (was_out, left) = self.log.with(|changes| {
             let was_out = changes.out;
             match answer {
-                Ok(_) => changes.unsure |= changes.left && !was_out,
+                Ok(_) if self.database.backend == DbBackend::Sqlite => {
+                    changes.unsure |= changes.left && !was_out;
+                }
+                Ok(_) => {}
                 Err(error) => {
                     changes.left = true;
-                    if self.database.backend == DbBackend::MySql && is_deadlock(error) {
+                    if self.database.backend == DbBackend::MySql && undoes_all(error) {
                         // All of it was undone, and what comes now is outside.
                         changes.out = true;
-                        changes.forget(0);
+                        changes.forget();
                     }
                 }
             }
@@ -301,7 +319,7 @@ where
         let capture = write
             .capture_plan(&values, &coarse, want)
             .filter(|_| may_read && suspension(&self.database.engine).is_none());
-        let mut unsettled = Unsettled::new(&self.log, &write, coarse, self.level);
+        let mut unsettled = Unsettled::new(&self.log, &write, coarse);
         let captured = match capture {
             Some(capture) => {
                 let captured = self.capture(&write, capture, &values).await;
@@ -309,19 +327,16 @@ where
             }
             None => None,
         };
-        // SQLite's `OR FAIL` keeps what it did so far.
-        let whole = write.facts.len() == 1 && !call.sql().to_ascii_lowercase().contains("fail");
+        let fate = write.fate(call.sql());
         let answer = call.send(&self.inner, want).await;
         unsettled.answered = true;
         if let Some(coarse) = &unsettled.coarse {
             self.after(&answer, coarse, write.understanding);
         }
-        let refused = |error: &DbErr| !may_have_happened(error, self.database.backend);
-        unsettled.undone = whole && answer.as_ref().is_err_and(refused);
+        unsettled.undone = write.did_nothing(&answer, fate);
         if let Ok(answer) = &answer {
             let precise = write.precise(answer, &values, captured.as_deref());
             unsettled.coarse = precise.or(unsettled.coarse.take());
-            unsettled.undone = write.did_nothing(answer);
             self.log.with(|changes| changes.locked = true);
         }
         answer
@@ -338,7 +353,7 @@ where
         if self.database.backend != DbBackend::Postgres {
             return match write.capture(&self.inner, capture, values).await {
                 // The caller must know before the write would be committed by itself.
-                Err(error) if self.database.backend == DbBackend::MySql && undoes(&error) => {
+                Err(error) if self.database.backend == DbBackend::MySql && !is_refusal(&error) => {
                     Err(error)
                 }
                 captured => Ok(captured.unwrap_or_default()),
@@ -371,7 +386,7 @@ where
         let (mut bump, _) = what.bump(&self.database().engine);
         // No row changed.
         bump.changes = Some(Changes::default());
-        self.log.with(|changes| changes.add(bump, &understanding, self.level));
+        self.log.with(|changes| changes.add(bump, &understanding));
     }
 
     /// Commits; the outermost transaction then bumps.
@@ -380,16 +395,19 @@ where
     ///
     /// As SeaORM's own.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Self { inner, database, log, level, scope, .. } = self;
-        if level > 0 {
+        let Self { inner, database, log, savepoint, outermost, scope, .. } = self;
+        if let Some(mut savepoint) = savepoint {
             if broken(Fault::SavepointForgets) {
                 log.with(|changes| changes.bump = Bump::default());
             }
-            inner.commit().await?;
-            log.with(|changes| changes.keep(level));
-            return Ok(());
+            savepoint.releasing();
+            let released = inner.commit().await;
+            savepoint.released(released.is_ok());
+            return released;
         }
         let changes = log.with(std::mem::take);
+        // What SQLite committed by itself, if it did: then it refuses the COMMIT.
+        log.with(|left| left.unsure = changes.unsure);
         if changes.bump.is_empty() && changes.ddl.is_none() {
             return inner.commit().await;
         }
@@ -401,6 +419,9 @@ where
         let commit = async move {
             let engine = database.engine.clone();
             commit_and_bump(inner, database, changes).await?;
+            if let Some(outermost) = outermost {
+                outermost.over();
+            }
             engine.delivered().await
         };
         let by = Writer { scope, in_transaction: true };
@@ -413,15 +434,11 @@ where
     ///
     /// As SeaORM's own.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        let Self { inner, database, log, level, .. } = self;
-        let unsure = log.with(|changes| {
-            changes.forget(level);
-            changes.unsure && level == 0
-        });
+        let Self { inner, outermost, savepoint, .. } = self;
         inner.rollback().await?;
-        if unsure {
-            // SQLite had ended it already, perhaps, and committed what came after that.
-            database.committed_unknown(&database.current());
+        drop(savepoint);
+        if let Some(outermost) = outermost {
+            outermost.over();
         }
         Ok(())
     }
@@ -449,17 +466,31 @@ where
     }
 }
 
-fn is_deadlock(error: &DbErr) -> bool {
-    let text = error.to_string();
-    ["1213", "Deadlock"].iter().any(|sign| text.contains(sign))
+/// Does a text undo the transaction that it ends?
+fn is_rollback(sql: &str) -> bool {
+    let first = sql.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next();
+    first.is_some_and(|first| {
+        ["rollback", "abort"].iter().any(|word| first.eq_ignore_ascii_case(word))
+    })
 }
 
-/// Does MySQL undo a whole transaction with this error? Others undo the statement alone.
-fn undoes(error: &DbErr) -> bool {
+/// The number of what MySQL or MariaDB answered.
+fn mysql_number(error: &DbErr) -> Option<u32> {
     let text = error.to_string();
-    is_deadlock(error)
-        || ["1205", "timeout"].iter().any(|sign| text.contains(sign))
-        || may_have_happened(error, DbBackend::MySql)
+    let (_, answer) = text.split_once("error returned from database: ")?;
+    answer.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Does MySQL undo a whole transaction with this error? Others undo the statement alone. A deadlock,
+/// a full table of locks, and what was changed since the snapshot (`innodb_snapshot_isolation`).
+fn undoes_all(error: &DbErr) -> bool {
+    matches!(mysql_number(error), Some(1020 | 1206 | 1213))
+}
+
+/// May the read before a write have failed for a reason that is none of the transaction's?
+fn is_refusal(error: &DbErr) -> bool {
+    // No such privilege, no such table or column for this user, not understood.
+    matches!(mysql_number(error), Some(1044 | 1045 | 1054 | 1064 | 1142 | 1143 | 1146 | 1227))
 }
 
 /// The error of a statement that goes before a write, as the write's own would be.

@@ -111,13 +111,15 @@ async fn call(engine: &Engine, rule: &Rule, commit: Commit, depth: usize) {
     if depth >= MAX_DEPTH {
         return tell("rules that write fire each other in a circle");
     }
-    // Also the call that makes the future may panic.
-    let work = AssertUnwindSafe(async { callback(commit).await }).catch_unwind();
-    let work = DEPTH.scope(Cell::new(depth + 1), work);
-    match timeout(rule.timeout, work).await {
+    // The call that makes the future may panic, and so may its end where it takes too long.
+    let work = async {
+        let called = DEPTH.scope(Cell::new(depth + 1), async { callback(commit).await });
+        timeout(rule.timeout, called).await
+    };
+    match AssertUnwindSafe(work).catch_unwind().await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => tell(&error.to_string()),
-        Ok(Err(_)) => tell("it panicked"),
-        Err(_) => tell(&format!("it took longer than {} ms", rule.timeout.as_millis())),
+        Ok(Err(_)) => tell(&format!("it took longer than {} ms", rule.timeout.as_millis())),
+        Err(_) => tell("it panicked"),
     }
 }

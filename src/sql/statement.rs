@@ -262,8 +262,24 @@ fn refresh(tokens: &[Token], dialect: Dialect, schema: &Schema) -> Analysis {
 /// May a text end the transaction that it runs in? MySQL's do unless they are known not to.
 pub(crate) fn may_commit(sql: &str, dialect: Dialect) -> bool {
     const HARMLESS: &[&str] = &[
-        "(", "select", "insert", "update", "delete", "replace", "with", "values", "show",
-        "explain", "describe", "desc", "do",
+        "(",
+        "select",
+        "insert",
+        "update",
+        "delete",
+        "replace",
+        "with",
+        "values",
+        "show",
+        "explain",
+        "describe",
+        "desc",
+        "do",
+        "savepoint",
+        "release",
+        "use",
+        "checksum",
+        "handler",
     ];
     if dialect != Dialect::MySql {
         return false;
@@ -274,8 +290,14 @@ pub(crate) fn may_commit(sql: &str, dialect: Dialect) -> bool {
     }
     let Ok(tokens) = parse::tokens(sql, dialect) else { return true };
     tokens.split(|token| *token == Token::SemiColon).any(|part| {
-        let first = part.first().map(|token| token.to_string().to_ascii_lowercase());
-        first.is_some_and(|first| !HARMLESS.contains(&&*first))
+        let word = |token: &Token| token.to_string().to_ascii_lowercase();
+        let Some(first) = part.first().map(word) else { return false };
+        match &*first {
+            // Of its variables one commits.
+            "set" => part.iter().any(|token| word(token).contains("autocommit")),
+            "rollback" => !part.iter().any(|token| word(token) == "to"),
+            first => !HARMLESS.contains(&first),
+        }
     })
 }
 
