@@ -23,7 +23,7 @@ use crate::select::Mode;
 /// A value that is computed unless it is cached; from [`QueryCache::value`].
 ///
 /// [`remember`](Self::remember) finds out by itself what it depends on, where all of it is read
-/// through one connection; [`depending_on`](Self::depending_on) is told.
+/// through connections of the cache; [`depending_on`](Self::depending_on) is told.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Valued<'c, W = Inline> {
@@ -85,10 +85,14 @@ impl QueryCache {
     /// through the connection that it is given is recorded, cached reads and other `remember`s
     /// included: what they depend on, the value depends on.
     ///
-    /// The name must say everything else that makes the value: who asks, for instance. What the
-    /// computation reads by other ways is not seen. If it writes, opens a transaction, streams rows
+    /// What it reads in its own task through other connections of this cache is recorded, too; what
+    /// tasks that it spawns read is where they use the connection that it is given. If it writes,
+    /// reads in a transaction of this cache or through another cache, streams rows, gives up a read
     /// or makes a query that can't be cached, its value is not stored, and the event
     /// [`FillRefused`](crate::Event::FillRefused) says why.
+    ///
+    /// The name must say everything else that makes the value: who asks, for instance. What the
+    /// computation reads by other ways, from a plain connection or a file, is not seen.
     ///
     /// # Errors
     ///
@@ -142,7 +146,9 @@ impl QueryCache {
     }
 
     /// The value of this name, which was computed less than `ttl` ago and of whose
-    /// [`Dependencies`](crate::deps) none has changed since; otherwise it is computed.
+    /// [`Dependencies`](crate::deps) none has changed since; otherwise it is computed. If the
+    /// computation uses a transaction of this cache, even only to write, its value is not stored:
+    /// what a transaction sees may be nobody else's.
     ///
     /// # Errors
     ///

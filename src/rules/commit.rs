@@ -11,7 +11,7 @@ use crate::tag::KeyValue;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Commit {
-    /// In the order in which it was found out; empty if nothing is known but that anything may have
+    /// In the order in which it was found out, a savepoint's at its end; empty if nothing is known but that anything may have
     /// changed, by a statement that was not understood.
     pub changes: Vec<TableChange>,
     /// There may have been more, of which nothing is known; or nothing at all. That is told of

@@ -90,9 +90,11 @@ impl QueryCache {
     ///
     /// A rule runs once for a commit, after it and before the write returns; rules run in the order
     /// in which they were registered. What was rolled back, a savepoint's changes too, runs none,
-    /// nor does a write that found no row. Three things are told although they may not have come
+    /// nor does a write that found no row. Some things are told although they may not have come
     /// about: a write whose connection was lost before an answer came, what `ROLLBACK TO` in raw SQL
-    /// undid, and the rows of an INSERT that gave way to others' (`ON CONFLICT DO NOTHING`). They
+    /// undid, the rows of an INSERT that gave way to others' (`ON CONFLICT DO NOTHING`), and what was
+    /// written after an error in a SQLite transaction that is then dropped. What MySQL commits by
+    /// itself in a transaction, by DDL for instance, is told in the background. They
     /// belong to this process: what other processes write runs their rules.
     ///
     /// ```
