@@ -79,16 +79,3 @@ async fn wait(pause: Duration) -> Duration {
     tokio::time::sleep(pause).await;
     (pause * 2).min(LONGEST_PAUSE)
 }
-
-/// May a statement have taken effect although this error came back for it? SQLite and a server
-/// that answers know that it has not; a connection that was lost does not.
-pub(crate) fn may_have_happened(error: &DbErr, backend: DbBackend) -> bool {
-    let text = match error {
-        DbErr::ConnectionAcquire(_) => return false,
-        DbErr::Exec(error) | DbErr::Query(error) => error.to_string(),
-        other => other.to_string(),
-    };
-    // sqlx's words for what the server said. It says this, too, when it ends a session.
-    let answered = text.starts_with("error returned from database") && !text.contains("terminat");
-    backend != DbBackend::Sqlite && !answered
-}

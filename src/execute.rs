@@ -7,7 +7,6 @@ use sea_orm::{
     TransactionOptions, TransactionSession, TransactionTrait, Value,
 };
 
-use crate::barrier::may_have_happened;
 use crate::cache::Capture as Policy;
 use crate::call::{Answer, OwnedCall, Want};
 use crate::change::{Bump, Image};
@@ -15,8 +14,9 @@ use crate::database::{Database, Lost, Understanding};
 use crate::depend::read;
 use crate::effect::{Known, bump_of};
 use crate::event::{Cause, Event};
+use crate::fate::{may_have_happened, refused, sql_is_atomic};
 use crate::fault::{Fault, broken};
-use crate::schema::{KeyClass, Name, Schema, Table, Unfit};
+use crate::schema::{KeyClass, Schema, Table};
 use crate::sql::Dialect;
 use crate::sql::facts::{Analysis, Capture, Control, OutputColumn, Reach, WriteAction, WriteFacts};
 use crate::stats::count;
@@ -182,23 +182,6 @@ where
     }
 }
 
-/// The database answered that it did not do it.
-fn refused(error: &DbErr, backend: DbBackend) -> bool {
-    !may_have_happened(error, backend)
-}
-
-/// If it fails, is nothing of it done? PostgreSQL does a text as one; a procedure may commit.
-fn sql_is_atomic(sql: &str, backend: DbBackend) -> bool {
-    let calls = sql.trim_start().get(..4).is_some_and(|word| word.eq_ignore_ascii_case("call"));
-    !calls && (is_single(sql) || backend == DbBackend::Postgres)
-}
-
-/// Is it nothing but an INSERT, UPDATE or DELETE, which touches the rows that it counts?
-fn is_plain(sql: &str) -> bool {
-    let word: String = sql.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
-    ["insert", "update", "delete"].iter().any(|plain| word.eq_ignore_ascii_case(plain))
-}
-
 /// Is nothing else in the same text?
 pub(crate) fn is_single(sql: &str) -> bool {
     !sql.trim_end().trim_end_matches(';').contains(';')
@@ -220,15 +203,6 @@ pub(crate) fn may_set(sql: &str) -> bool {
         ["authorization", "pg_settings", "search_path", "set role", "set_config", "autocommit"];
     let sql = sql.to_ascii_lowercase();
     SIGNS.iter().any(|sign| sql.contains(sign))
-}
-
-/// What becomes of a statement.
-#[derive(Clone, Copy)]
-pub(crate) struct Fate {
-    /// It touches the rows that it counts, and no others but by cascades.
-    counts: bool,
-    /// If it fails, something of it may be done all the same.
-    keeps: bool,
 }
 
 /// One statement that writes known tables.
@@ -354,49 +328,6 @@ impl Write<'_> {
             }
             // Dropping `pending` begins the doubt.
             Err(error) => Ok(Err(error)),
-        }
-    }
-
-    /// Tells the rules, if it did anything.
-    fn tell(&self, answer: &Result<Answer, DbErr>, bump: &Bump, fate: Fate) {
-        if !self.did_nothing(answer, fate) {
-            self.database.written(self.understanding, bump.changes.as_ref());
-        }
-    }
-
-    /// What can be said of the statement by its text.
-    pub(crate) fn fate(&self, sql: &str) -> Fate {
-        let schema = &self.understanding.schema;
-        let written = || self.facts.iter().map(|facts| &facts.table);
-        // A trigger that puts something else in the place of a write counts no row.
-        let triggers =
-            written().any(|table| schema.triggers.iter().any(|trigger| trigger.table == *table));
-        let keeps = match self.database.backend {
-            DbBackend::Postgres => false,
-            // `OR FAIL`, `RAISE(FAIL)`: what came before stays.
-            DbBackend::Sqlite => {
-                self.facts.len() > 1 || triggers || sql.to_ascii_lowercase().contains("fail")
-            }
-            _ => {
-                let unfit = |table: &Name| {
-                    let table = schema.table(table);
-                    table.is_none_or(|table| table.unfit == Some(Unfit::NotTransactional))
-                };
-                self.facts.len() > 1 || written().any(unfit)
-            }
-        };
-        Fate { counts: self.facts.len() == 1 && !triggers && is_plain(sql), keeps }
-    }
-
-    /// No row was touched, so nothing followed from it either; or it was undone.
-    pub(crate) fn did_nothing(&self, answer: &Result<Answer, DbErr>, fate: Fate) -> bool {
-        match answer {
-            // What is not known is told when it is.
-            Err(error) => !fate.keeps || !refused(error, self.database.backend),
-            Ok(Answer::Rows(_)) if self.facts.iter().any(|facts| facts.returning.is_empty()) => {
-                false
-            }
-            Ok(answer) => fate.counts && answer.count() == 0,
         }
     }
 

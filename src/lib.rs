@@ -26,6 +26,7 @@ mod error;
 mod event;
 mod execute;
 mod explain;
+mod fate;
 #[cfg(feature = "__mutation")]
 #[doc(hidden)]
 pub mod fault;

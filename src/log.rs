@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::{DbErr, TransactionSession};
 
-use crate::barrier::may_have_happened;
 use crate::change::{Bump, Changes as Told};
 use crate::database::{Database, Lost, Understanding};
 use crate::event::Cause;
 use crate::execute::{Write, begin_doubt};
+use crate::fate::may_have_happened;
 use crate::fault::{Fault, broken};
 use crate::suspend::suspension;
 

@@ -15,6 +15,7 @@ use crate::database::{Database, Understanding};
 use crate::detach::RunToEnd;
 use crate::event::{Cause, Reason};
 use crate::execute::{Pending, Write, is_single, may_be_ddl, may_set};
+use crate::fate::{as_of_write, is_refusal, undoes_all};
 use crate::fault::{Fault, broken};
 use crate::invalidate::Invalidate;
 use crate::log::{Log, Outermost, Savepoint, Unsettled, commit_and_bump};
@@ -472,33 +473,6 @@ fn is_rollback(sql: &str) -> bool {
     first.is_some_and(|first| {
         ["rollback", "abort"].iter().any(|word| first.eq_ignore_ascii_case(word))
     })
-}
-
-/// The number of what MySQL or MariaDB answered.
-fn mysql_number(error: &DbErr) -> Option<u32> {
-    let text = error.to_string();
-    let (_, answer) = text.split_once("error returned from database: ")?;
-    answer.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// Does MySQL undo a whole transaction with this error? Others undo the statement alone. A deadlock,
-/// a full table of locks, and what was changed since the snapshot (`innodb_snapshot_isolation`).
-fn undoes_all(error: &DbErr) -> bool {
-    matches!(mysql_number(error), Some(1020 | 1206 | 1213))
-}
-
-/// May the read before a write have failed for a reason that is none of the transaction's?
-fn is_refusal(error: &DbErr) -> bool {
-    // No such privilege, no such table or column for this user, not understood.
-    matches!(mysql_number(error), Some(1044 | 1045 | 1054 | 1064 | 1142 | 1143 | 1146 | 1227))
-}
-
-/// The error of a statement that goes before a write, as the write's own would be.
-fn as_of_write(error: DbErr, want: Want) -> DbErr {
-    match (error, want) {
-        (DbErr::Query(error), Want::Done) => DbErr::Exec(error),
-        (error, _) => error,
-    }
 }
 
 #[async_trait::async_trait]

@@ -24,8 +24,9 @@ pub(super) trait Ask: Sized + Send + 'static {
         None
     }
 
+    /// Once. It is borrowed, since a query is large, and would be moved by everyone in between.
     fn ask<C: ConnectionTrait>(
-        self,
+        &mut self,
         db: &C,
     ) -> impl Future<Output = Result<<Self::Results as Codec>::Value, DbErr>> + Send;
 }
@@ -33,22 +34,23 @@ pub(super) trait Ask: Sized + Send + 'static {
 macro_rules! asks {
     ($($(#[$doc:meta])* $name:ident($($field:ident: $type:ty),*) -> $results:ty, $method:ident;)+) => {$(
         $(#[$doc])*
-        pub(super) struct $name<Q>(pub(super) Q, $(pub(super) $type),*);
+        pub(super) struct $name<Q>(pub(super) Option<Q>, $(pub(super) $type),*);
 
         impl<Q: Selection + 'static> Ask for $name<Q> {
             type Results = $results;
 
             fn again(&self) -> Option<Self> {
                 let Self(query, $($field),*) = self;
-                Some(Self(query.again()?, $(*$field),*))
+                Some(Self(Some(query.as_ref()?.again()?), $(*$field),*))
             }
 
             async fn ask<C: ConnectionTrait>(
-                self,
+                &mut self,
                 db: &C,
             ) -> Result<<Self::Results as Codec>::Value, DbErr> {
                 let Self(query, $($field),*) = self;
-                query.into_reader().$method(db, $($field),*).await
+                let query = query.take().ok_or_else(asked_twice)?;
+                query.into_reader().$method(db, $(*$field),*).await
             }
         }
     )+};
@@ -62,4 +64,8 @@ asks! {
     Page(page_size: u64, page: u64) -> Listed<Q::Codec>, page;
     /// Without the select's own limit and offset.
     Total(page_size: u64) -> Serde<u64>, total;
+}
+
+pub(super) fn asked_twice() -> DbErr {
+    DbErr::Custom("a query was asked twice".to_owned())
 }

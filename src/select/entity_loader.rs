@@ -119,8 +119,8 @@ where
         Some(self.statement(backend))
     }
 
-    async fn ask<C: ConnectionTrait>(self, db: &C) -> Result<Vec<L::ModelEx>, DbErr> {
-        self.loader.fetch(db, self.page, self.page_size).await
+    async fn ask<C: ConnectionTrait>(&mut self, db: &C) -> Result<Vec<L::ModelEx>, DbErr> {
+        self.loader.clone().fetch(db, self.page, self.page_size).await
     }
 }
 
@@ -141,8 +141,8 @@ where
         Some(self.0.statement(backend))
     }
 
-    async fn ask<C: ConnectionTrait>(self, db: &C) -> Result<Option<L::ModelEx>, DbErr> {
-        let models = self.0.loader.fetch(db, 0, 0).await?;
+    async fn ask<C: ConnectionTrait>(&mut self, db: &C) -> Result<Option<L::ModelEx>, DbErr> {
+        let models = self.0.loader.clone().fetch(db, 0, 0).await?;
         Ok(models.into_iter().next())
     }
 }
@@ -160,8 +160,8 @@ where
         Some(Self(self.0.clone()))
     }
 
-    async fn ask<C: ConnectionTrait>(self, db: &C) -> Result<u64, DbErr> {
-        self.0.loader.num_items(db, self.0.page_size).await
+    async fn ask<C: ConnectionTrait>(&mut self, db: &C) -> Result<u64, DbErr> {
+        self.0.loader.clone().num_items(db, self.0.page_size).await
     }
 }
 

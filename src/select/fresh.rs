@@ -10,6 +10,7 @@
 //! entries only.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use futures_util::future::BoxFuture;
 use sea_orm::DbErr;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::ask::Ask;
 use super::freshness::{Freshness, whole_ms};
@@ -35,29 +37,28 @@ use crate::key::Digest;
 use crate::stats::count;
 use crate::sync::lock;
 
-/// A load that nobody waits for is given up after this, so that another may begin.
+/// A load that nobody waits for is given up after this, or twice this, so that another may begin.
 const LONGEST_REFRESH: Duration = Duration::from_secs(60);
 
 type ItemOf<A> = <<A as Ask>::Results as Results>::Item;
 type ValueOf<A> = <<A as Ask>::Results as Codec>::Value;
 
 /// One read of a select, with whatever its options ask for.
-#[inline]
 pub(super) async fn read<D: Reads, A: Ask>(
     db: &D,
     form: Form,
     options: &Options,
     decide: Option<&Decide<ItemOf<A>>>,
-    ask: A,
+    mut ask: A,
 ) -> Result<Known<ValueOf<A>>, DbErr>
 where
     ItemOf<A>: 'static,
 {
     if options.may_be_old() {
         // Apart, so that its state is not part of every read's.
-        return Box::pin(freshly(db, form, options, decide, ask)).await;
+        return Box::pin(freshly(db, form, options, decide, &mut ask)).await;
     }
-    plain(db, form, options, decide, ask).await
+    plain(db, form, options, decide, &mut ask).await
 }
 
 async fn freshly<D: Reads, A: Ask>(
@@ -65,12 +66,13 @@ async fn freshly<D: Reads, A: Ask>(
     form: Form,
     options: &Options,
     decide: Option<&Decide<ItemOf<A>>>,
-    ask: A,
+    ask: &mut A,
 ) -> Result<Known<ValueOf<A>>, DbErr>
 where
     ItemOf<A>: 'static,
 {
-    let (Some(again), Some(own), Ok(runtime)) = (ask.again(), db.detached(), Handle::try_current())
+    let (Some(mut again), Some(own), Ok(runtime)) =
+        (ask.again(), db.detached(), Handle::try_current())
     else {
         return plain(db, form, options, decide, ask).await;
     };
@@ -80,7 +82,7 @@ where
     let fresh = Fresh { engine: db.engine().clone(), options: options.clone(), runtime };
     let decide = decide.cloned();
     let load = move |options: Options| async move {
-        plain(&own, form, &options, decide.as_ref(), again).await
+        plain(&own, form, &options, decide.as_ref(), &mut again).await
     };
     match read.looked() {
         Some(looked) => fresh.load(looked, load).await,
@@ -97,7 +99,7 @@ async fn plain<D: Reads, A: Ask>(
     form: Form,
     options: &Options,
     decide: Option<&Decide<ItemOf<A>>>,
-    ask: A,
+    ask: &mut A,
 ) -> Result<Known<ValueOf<A>>, DbErr> {
     let read = ReadThrough::new(db, form, options, decide);
     let answer = send(&read, ask).await;
@@ -106,7 +108,7 @@ async fn plain<D: Reads, A: Ask>(
 
 async fn send<D: Reads, A: Ask>(
     read: &ReadThrough<'_, D, A::Results>,
-    mut ask: A,
+    ask: &mut A,
 ) -> Result<ValueOf<A>, DbErr> {
     if let Some(statement) = ask.named_by(read.db.get_database_backend())
         && read.seek(&statement).await.is_some()
@@ -158,11 +160,14 @@ impl Fresh {
         }
     }
 
-    /// Keeps what answered for later, and begins a load if chance says that it is time for one although this entry is valid. Chance
-    /// grows towards its end, and with the time that a load takes: XFetch with β = 1, from Vattani,
-    /// Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention (VLDB 2015).
+    /// Keeps what answered for later, and begins a load if chance says that it is time for one
+    /// although this entry is valid. Chance grows towards its end, and with the time that a load
+    /// takes: XFetch with β = 1, from Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache
+    /// Stampede Prevention (VLDB 2015).
     pub(crate) fn found<V, E, F>(&self, known: &Known<V>, load: impl FnOnce(Options) -> F)
     where
+        V: Send + Sync + 'static,
+        E: From<DbErr> + Send + 'static,
         F: Future<Output = Result<Known<V>, E>> + Send + 'static,
     {
         let Some(entry) = known.entry() else { return };
@@ -195,7 +200,8 @@ impl Fresh {
         F: Future<Output = Result<Known<V>, E>> + Send + 'static,
     {
         let Looked { digest, old, may_store } = looked;
-        let Freshness { while_refreshing, if_error, if_slow, timeout, .. } = self.options.freshness;
+        let Freshness { while_refreshing, if_error, if_slow, timeout: limit, .. } =
+            self.options.freshness;
         let old = |max_age: Option<Duration>, because| {
             let (old, max_age) = (old.as_ref()?, max_age?);
             let young = self.engine.age_ms(&old.entry) <= whole_ms(max_age);
@@ -206,14 +212,14 @@ impl Fresh {
             return Ok(known);
         }
         let load = load(self.options.with(Mode::Cached));
-        let limits = [if_slow.map(|(after, _)| after), timeout];
+        let limits = [if_slow.map(|(after, _)| after), limit];
         let answer = match limits.iter().flatten().min() {
             None => load.await,
             Some(first) => {
                 let mut waited = self.outliving(&digest, load);
-                let (first, last) = (*first, timeout);
+                let (first, last) = (*first, limit);
                 let mut answer = within(first, &mut waited).await;
-                if answer.is_none() && timeout != Some(first) {
+                if answer.is_none() && limit != Some(first) {
                     if let Some((_, max_age)) = if_slow
                         && let Some(known) = old(Some(max_age), Because::Slow)
                     {
@@ -224,7 +230,7 @@ impl Fresh {
                         None => Some(waited.await),
                     };
                 }
-                answer.unwrap_or_else(|| Err(too_slow(timeout)))
+                answer.unwrap_or_else(|| Err(too_slow(limit)))
             }
         };
         answer.or_else(|error| old(if_error, Because::Failed).ok_or(error))
@@ -248,14 +254,18 @@ impl Fresh {
         let (sender, receiver) = oneshot::channel();
         let underway = Underway::new(&self.engine);
         self.runtime.spawn(async move {
-            let load = AssertUnwindSafe(load).catch_unwind();
-            let ended = tokio::time::timeout(LONGEST_REFRESH, load).await;
-            let failed = !matches!(ended, Ok(Ok(Ok(_))));
-            let unheard = match ended {
-                Ok(answer) => sender.send(answer).is_err(),
-                Err(_) => true,
+            let mut load = pin!(AssertUnwindSafe(load).catch_unwind());
+            let ended = loop {
+                match timeout(LONGEST_REFRESH, &mut load).await {
+                    Ok(ended) => break Some(ended),
+                    Err(_) if sender.is_closed() => break None,
+                    // Somebody waits for it.
+                    Err(_) => {}
+                }
             };
-            if failed && unheard {
+            let failed = !matches!(ended, Some(Ok(Ok(_))));
+            let heard = ended.is_some_and(|ended| sender.send(ended).is_ok());
+            if failed && !heard {
                 turn.engine.tell(|| Event::RefreshFailed { digest: &turn.digest });
             }
             drop((turn, underway));
@@ -264,9 +274,7 @@ impl Fresh {
             match receiver.await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(panic)) => resume_unwind(panic),
-                Err(_) => {
-                    Err(DbErr::Custom("the load took too long, or its runtime ended".into()).into())
-                }
+                Err(_) => Err(DbErr::Custom("the runtime of a load ended".into()).into()),
             }
         })
     }
@@ -282,27 +290,20 @@ impl Fresh {
         })
     }
 
-    /// One task at a time loads what is to replace the entry under this key.
+    /// Loads what is to replace the entry under this key, if nobody does so already.
     fn refresh<V, E, F>(&self, digest: Digest, load: impl FnOnce() -> F)
     where
+        V: Send + Sync + 'static,
+        E: From<DbErr> + Send + 'static,
         F: Future<Output = Result<Known<V>, E>> + Send + 'static,
     {
-        let Some(turn) = self.engine.refreshes.begin(&self.engine, digest) else { return };
-        let (underway, load) = (Underway::new(&self.engine), load());
-        self.runtime.spawn(async move {
-            let load = AssertUnwindSafe(load).catch_unwind();
-            let ended = tokio::time::timeout(LONGEST_REFRESH, load).await;
-            if !matches!(ended, Ok(Ok(Ok(_)))) {
-                turn.engine.tell(|| Event::RefreshFailed { digest: &turn.digest });
-            }
-            drop((turn, underway));
-        });
+        drop(self.outliving(&digest, load()));
     }
 }
 
 /// What it gives, if it does so in time.
 async fn within<T>(time: Duration, load: &mut BoxFuture<'static, T>) -> Option<T> {
-    tokio::time::timeout(time, load).await.ok()
+    timeout(time, load).await.ok()
 }
 
 fn too_slow<E: From<DbErr>>(timeout: Option<Duration>) -> E {

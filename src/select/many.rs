@@ -7,14 +7,14 @@ use sea_orm::{
     TopologyChain, TopologyStar,
 };
 
-use super::ask::Ask;
+use super::ask::{Ask, asked_twice};
 use super::fresh::read;
 use super::{CacheSource, Cacheable, Cached, CachedExt, Form, Options, Repeatable, owned};
 use super::{sealed, table_of};
 use crate::codec::{Columns, Listed, StorableEntity};
 use crate::key::Family;
 
-struct Gathered<Q>(Q);
+struct Gathered<Q>(Option<Q>);
 
 macro_rules! gathered {
     ($select:ty, <$($entity:ident),+>, $codec:ty, $item:ty) => {
@@ -33,8 +33,8 @@ macro_rules! gathered {
                 Some(Self(self.0.clone()))
             }
 
-            async fn ask<C: ConnectionTrait>(self, db: &C) -> Result<Vec<$item>, DbErr> {
-                self.0.all(db).await
+            async fn ask<C: ConnectionTrait>(&mut self, db: &C) -> Result<Vec<$item>, DbErr> {
+                self.0.take().ok_or_else(asked_twice)?.all(db).await
             }
         }
 
@@ -69,7 +69,7 @@ macro_rules! gathered {
                 let Self { query, options, decide } = self;
                 let table = Some(table_of::<E>());
                 let form = Form { family: Family::List, table, ..Form::default() };
-                Ok(read(db, form, &options, Some(&decide), Gathered(query)).await?.value)
+                Ok(read(db, form, &options, Some(&decide), Gathered(Some(query))).await?.value)
             }
         }
     };

@@ -81,7 +81,7 @@ impl<Q: Selection> Cached<Q> {
     pub async fn one_shared<D: CacheSource>(self, db: &D) -> Result<Arc<Option<Q::Item>>, DbErr> {
         let Self { query, options, decide } = self;
         let form = form::<Q>(Family::Model);
-        Ok(read(db, form, &options, Some(&decide), First(query)).await?.value)
+        Ok(read(db, form, &options, Some(&decide), First(Some(query))).await?.value)
     }
 
     /// [`one`](Self::one), with what became of it.
@@ -96,7 +96,7 @@ impl<Q: Selection> Cached<Q> {
         self.options.told = true;
         let Self { query, options, decide } = self;
         let form = form::<Q>(Family::Model);
-        let known = read(db, form, &options, Some(&decide), First(query)).await?;
+        let known = read(db, form, &options, Some(&decide), First(Some(query))).await?;
         Ok(known.outcome(db.engine(), true).owned())
     }
 
@@ -109,7 +109,7 @@ impl<Q: Selection> Cached<Q> {
         self.options.told = true;
         let Self { query, options, decide } = self;
         let form = form::<Q>(Family::List);
-        let known = read(db, form, &options, Some(&decide), List(query)).await?;
+        let known = read(db, form, &options, Some(&decide), List(Some(query))).await?;
         Ok(known.outcome(db.engine(), true).owned())
     }
 
@@ -121,7 +121,7 @@ impl<Q: Selection> Cached<Q> {
     pub async fn fetch_count<D: CacheSource>(mut self, db: &D) -> Result<Outcome<u64>, DbErr> {
         self.options.told = true;
         let form = form::<Q>(Family::Count);
-        let known = read(db, form, &self.options, None, Number(self.query)).await?;
+        let known = read(db, form, &self.options, None, Number(Some(self.query))).await?;
         Ok(known.outcome(db.engine(), true).owned())
     }
 
@@ -151,7 +151,7 @@ impl<Q: Selection> Cached<Q> {
     pub async fn all_shared<D: CacheSource>(self, db: &D) -> Result<Arc<Vec<Q::Item>>, DbErr> {
         let Self { query, options, decide } = self;
         let form = form::<Q>(Family::List);
-        Ok(read(db, form, &options, Some(&decide), List(query)).await?.value)
+        Ok(read(db, form, &options, Some(&decide), List(Some(query))).await?.value)
     }
 
     /// How many rows the query has, its own limit and offset included.
@@ -161,7 +161,7 @@ impl<Q: Selection> Cached<Q> {
     /// The database's; the cache adds none.
     pub async fn count<D: CacheSource>(self, db: &D) -> Result<u64, DbErr> {
         let form = form::<Q>(Family::Count);
-        Ok(*read(db, form, &self.options, None, Number(self.query)).await?.value)
+        Ok(*read(db, form, &self.options, None, Number(Some(self.query))).await?.value)
     }
 
     /// Whether the query has any row, whatever its limit and offset.
@@ -171,7 +171,7 @@ impl<Q: Selection> Cached<Q> {
     /// The database's; the cache adds none.
     pub async fn exists<D: CacheSource>(self, db: &D) -> Result<bool, DbErr> {
         let form = form::<Q>(Family::Count);
-        Ok(*read(db, form, &self.options, None, Any(self.query)).await?.value)
+        Ok(*read(db, form, &self.options, None, Any(Some(self.query))).await?.value)
     }
 }
 
@@ -197,13 +197,13 @@ impl<Q: Selection + Clone + Sync> Pages for Cached<Q> {
     ) -> Result<Vec<Q::Item>, DbErr> {
         let Self { query, options, decide } = self;
         let form = form::<Q>(Family::Page);
-        let page = Page(query.clone(), page_size, page);
+        let page = Page(Some(query.clone()), page_size, page);
         read(db, form, options, Some(decide), page).await.map(|known| owned(known.value))
     }
 
     async fn total<D: CacheSource>(&self, db: &D, page_size: u64) -> Result<u64, DbErr> {
         let form = form::<Q>(Family::Count);
-        let total = Total(self.query.clone(), page_size);
+        let total = Total(Some(self.query.clone()), page_size);
         Ok(*read(db, form, &self.options, None, total).await?.value)
     }
 }
