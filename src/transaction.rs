@@ -435,13 +435,19 @@ where
     ///
     /// As SeaORM's own.
     pub async fn rollback(self) -> Result<(), DbErr> {
-        let Self { inner, outermost, savepoint, .. } = self;
-        inner.rollback().await?;
-        drop(savepoint);
-        if let Some(outermost) = outermost {
-            outermost.over();
-        }
-        Ok(())
+        let Self { inner, database, outermost, savepoint, scope, .. } = self;
+        let rollback = async move {
+            let undone = inner.rollback().await;
+            if undone.is_ok()
+                && let Some(outermost) = &outermost
+            {
+                outermost.over();
+            }
+            drop((savepoint, outermost));
+            undone
+        };
+        let by = Writer { scope, in_transaction: true };
+        acknowledged(database.engine.clone(), by, rollback).await
     }
 
     pub(crate) async fn around<F, R, E>(self, callback: F) -> Result<R, TransactionError<E>>
