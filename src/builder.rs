@@ -10,6 +10,7 @@ use crate::codec::{Compression, Packing};
 use crate::error::Error;
 use crate::event::Observer;
 use crate::kv::KvConfig;
+use crate::outbox::OutboxConfig;
 use crate::shared::{Coherence, Shared, WhenAway};
 use crate::store::Store;
 #[cfg(feature = "redis")]
@@ -48,6 +49,7 @@ pub struct QueryCacheBuilder {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) named: BTreeMap<String, KvConfig>,
+    pub(crate) outbox: Option<OutboxConfig>,
     store: Option<Behind>,
     coherence: Coherence,
     when_away: WhenAway,
@@ -83,6 +85,7 @@ impl Default for QueryCacheBuilder {
             clock: Arc::new(SystemClock::default()),
             observer: None,
             named: BTreeMap::new(),
+            outbox: None,
             store: None,
             coherence: Coherence::default(),
             when_away: WhenAway::default(),
@@ -207,6 +210,20 @@ impl QueryCacheBuilder {
         self
     }
 
+    /// Listens to what other programs write, in each database that is connected; and, if it is asked
+    /// for, keeps what our own transactions invalidate where a crash can't lose it. The default is
+    /// not to: then what others write is seen when the TTL is over.
+    ///
+    /// ```
+    /// use sea_orm_cache::{OutboxConfig, QueryCache};
+    ///
+    /// let builder = QueryCache::builder().outbox(OutboxConfig::new());
+    /// ```
+    pub fn outbox(mut self, config: OutboxConfig) -> Self {
+        self.outbox = Some(config);
+        self
+    }
+
     /// When memory may answer although other processes write. The default is
     /// [`Coherence::Strong`].
     pub fn coherence(mut self, coherence: Coherence) -> Self {
@@ -250,6 +267,9 @@ impl QueryCacheBuilder {
                 "coherence: a bound of {bound:?} is shorter than {SHORTEST_BOUND:?}, in which no \
                  answer can be had for certain; use Coherence::Strong"
             )));
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.check()?;
         }
         let store = match self.store.take() {
             None => None,

@@ -25,9 +25,10 @@ use crate::kv::Registry as KvRegistry;
 use crate::memory::{Entry, Kind, Memory};
 use crate::replica::LastBumps;
 use crate::rules::Registry;
+use crate::outbox::{self, OutboxConfig};
 use crate::schema::Name;
 use crate::shared::{Shared, Under};
-use crate::stats::{self, Stats, count};
+use crate::stats::{self, OutboxStats, Stats, count};
 use crate::versions::Versions;
 
 /// A cache for query results. Cheap to clone; all clones are the same cache.
@@ -63,6 +64,7 @@ pub(crate) struct Engine {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) stats: stats::Registry,
     pub(crate) kv: KvRegistry,
+    pub(crate) outbox: Option<OutboxConfig>,
     databases: Mutex<Vec<Weak<Database>>>,
     /// The names of all that were ever connected, and a digest of them.
     identities: RwLock<(BTreeSet<String>, Digest)>,
@@ -115,6 +117,7 @@ impl Engine {
             observer: builder.observer,
             stats: stats::Registry::default(),
             kv: KvRegistry::new(builder.named, builder.default_ttl),
+            outbox: builder.outbox,
             databases: Mutex::default(),
             identities: RwLock::default(),
             declarations: RwLock::default(),
@@ -255,7 +258,7 @@ impl QueryCache {
     /// # Errors
     ///
     /// [`Error::is_no_runtime`] outside a Tokio runtime, [`Error::is_database`] if the database
-    /// does not answer at all.
+    /// does not answer at all, [`Error::is_config`] if it lacks the outbox that the builder asks for.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -322,12 +325,16 @@ impl QueryCache {
         let engine = self.engine.clone();
         let database = Database::new(engine, backend, &identity, typed_only, root, runtime);
         let database = Arc::new(database);
+        if let Some(follower) = &database.follower {
+            follower.check(&database).await?;
+        }
         database.load().await;
         self.engine.identify(identity);
         let mut all = self.engine.databases.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|known| known.strong_count() > 0);
         all.push(Arc::downgrade(&database));
         drop(all);
+        outbox::begin(&database).await;
         Ok(CachedConnection::new(inner, database))
     }
 
@@ -344,6 +351,9 @@ impl QueryCache {
         let mut stats = engine.stats.snapshot(engine.memory.len(), engine.memory.bytes());
         let now_ms = engine.clock.now_ms();
         stats.store = engine.shared.as_ref().map(|shared| shared.stats(now_ms));
+        let followers = engine.connected();
+        let followers = followers.iter().filter_map(|database| database.follower.as_ref());
+        stats.outbox = followers.map(|follower| follower.stats(now_ms)).reduce(OutboxStats::join);
         stats
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel,
-    QueryResult, QueryTrait, Statement, StatementBuilder, TransactionError, TransactionOptions,
+    QueryResult, QueryTrait, SqliteTransactionMode, Statement, StatementBuilder, TransactionError, TransactionOptions,
     TransactionTrait,
 };
 
@@ -111,6 +111,34 @@ impl<C> CachedConnection<C> {
     /// The names that were given, the outermost first.
     pub(crate) fn scope(&self) -> &[Arc<str>] {
         &self.scope
+    }
+
+    /// Waits until everything is known that other programs committed before the call: what is read
+    /// after it is no older. Without an [`OutboxConfig`](crate::OutboxConfig) it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_database`] if the database does not answer, [`Error::is_unheard`] if nobody listens
+    /// for some seconds.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sea_orm::{ConnectionTrait, Database};
+    /// use sea_orm_cache::prelude::*;
+    /// use sea_orm_cache::{Outbox, OutboxConfig};
+    ///
+    /// let plain = Database::connect("sqlite::memory:").await?;
+    /// Outbox::default().create(&plain).await?;
+    /// let cache = QueryCache::builder().outbox(OutboxConfig::new()).build().await?;
+    /// let db = cache.connect(plain).await?;
+    /// db.catch_up().await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn catch_up(&self) -> Result<(), Error> {
+        match &self.database.follower {
+            Some(follower) => follower.catch_up(&self.database).await,
+            None => Ok(()),
+        }
     }
 
     /// The wrapped connection. What is written through it directly is not seen: entries that
@@ -269,6 +297,9 @@ where
         }
         self.not_recorded(Reason::NotARead);
         let want = want.to_the_end();
+        if matches!(&*analysis, Analysis::Write(_)) && self.database.owes() {
+            return self.in_transaction(call, want).await;
+        }
         let owned: OwnedCall = match call {
             Call::Typed(..) if self.database.typed_only => {
                 return self.in_transaction(call, want).await;
@@ -296,7 +327,11 @@ where
         call: Call<'_, S>,
         want: Want,
     ) -> Result<Answer, DbErr> {
-        let transaction = self.begin().await?;
+        // SQLite would refuse the write if another one came between the begin and it.
+        let sqlite_transaction_mode =
+            (self.database.backend == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+        let transaction = self.begin_with_options(options).await?;
         match transaction.run(call, want).await {
             Ok(answer) => transaction.commit().await.map(|()| answer),
             Err(error) => {

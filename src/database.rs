@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, TransactionTrait, Value};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, TransactionTrait, Value,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
@@ -17,9 +19,11 @@ use crate::cache::Engine;
 use crate::catalog;
 use crate::change::{Bump, Changes};
 use crate::event::{Cause, Event, Reason};
+use crate::fault::{Fault, broken};
 use crate::key::{Digest, PROTOCOL};
+use crate::outbox::{Follower, Owed};
 use crate::policy::KeyIgnored;
-use crate::schema::{Name, Schema};
+use crate::schema::{Name, Schema, Unfit};
 use crate::shared::Under;
 use crate::sql::facts::{Analysis, Control};
 use crate::sql::{self, Dialect};
@@ -61,7 +65,9 @@ pub(crate) struct Database {
     /// The wrapped connection only takes typed statements (SeaORM's `RestrictedConnection`).
     pub(crate) typed_only: bool,
     base: Base,
-    root: Arc<dyn Root>,
+    pub(crate) root: Arc<dyn Root>,
+    /// What other programs write, if anybody listens.
+    pub(crate) follower: Option<Arc<Follower>>,
     current: RwLock<Arc<Understanding>>,
     /// What was known before it was forgotten.
     forgotten: RwLock<Option<Arc<Understanding>>>,
@@ -106,6 +112,12 @@ pub(crate) trait Root: Send + Sync {
 
     /// Ends when no transaction that began before can still commit; an error if that can't be told.
     fn barrier(&self) -> BoxFuture<Result<(), DbErr>>;
+
+    /// What a statement of our own finds.
+    fn query(&self, statement: Statement) -> BoxFuture<Result<Vec<QueryResult>, DbErr>>;
+
+    /// What a statement of our own does, which no entry depends on.
+    fn execute(&self, statement: Statement) -> BoxFuture<Result<ExecResult, DbErr>>;
 }
 
 pub(crate) struct RootOf<C>(pub(crate) Arc<C>);
@@ -123,6 +135,16 @@ where
     fn barrier(&self) -> BoxFuture<Result<(), DbErr>> {
         let conn = self.0.clone();
         Box::pin(async move { barrier(&*conn).await })
+    }
+
+    fn query(&self, statement: Statement) -> BoxFuture<Result<Vec<QueryResult>, DbErr>> {
+        let conn = self.0.clone();
+        Box::pin(async move { conn.query_all_raw(statement).await })
+    }
+
+    fn execute(&self, statement: Statement) -> BoxFuture<Result<ExecResult, DbErr>> {
+        let conn = self.0.clone();
+        Box::pin(async move { conn.execute_raw(statement).await })
     }
 }
 
@@ -243,6 +265,7 @@ impl Database {
         root: Arc<dyn Root>,
         runtime: Handle,
     ) -> Self {
+        let follower = engine.outbox.as_ref().map(|config| Arc::new(Follower::new(config)));
         let base = Base::of_database(&engine, identity, backend);
         let unknown = Understanding::unknown(backend);
         Self {
@@ -252,6 +275,7 @@ impl Database {
             typed_only,
             base,
             root,
+            follower,
             current: RwLock::new(Arc::new(unknown)),
             forgotten: RwLock::default(),
             doubts: AtomicUsize::new(1),
@@ -317,6 +341,40 @@ impl Database {
             self.engine.bump_under(bump, Under::Schema(version), cause);
         } else {
             self.engine.bump(&Bump::all(), cause);
+        }
+    }
+
+    /// Is each write to note what it owes? Where raw SQL has a transaction open none of ours fits in.
+    pub(crate) fn owes(&self) -> bool {
+        self.follower.as_ref().is_some_and(|follower| follower.is_durable()) && self.raw_depth() == 0
+    }
+
+    /// Notes in the outbox what a transaction is about to owe, as part of it, if that was asked for.
+    pub(crate) async fn owe(
+        &self,
+        conn: &impl ConnectionTrait,
+        understanding: &Arc<Understanding>,
+        bump: &Bump,
+    ) -> Result<Option<Owed>, DbErr> {
+        let durable = self.follower.as_ref().filter(|follower| follower.is_durable());
+        match durable.filter(|_| !bump.is_empty() && !broken(Fault::OwesNothing)) {
+            Some(follower) => {
+                let schema = self.version_of(understanding);
+                follower.owe(conn, bump, schema).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// It was bumped; once the store knows of it, it is owed no more.
+    pub(crate) async fn settle_owed(&self, owed: Option<Owed>) {
+        let (Some(owed), Some(follower)) = (owed, &self.follower) else { return };
+        let known = match &self.engine.shared {
+            Some(shared) => shared.delivery.delivered(&self.engine).await.is_ok(),
+            None => true,
+        };
+        if known {
+            follower.settle(owed);
         }
     }
 
@@ -402,6 +460,12 @@ impl Database {
                 let alone = self.engine.shared.is_none();
                 let ignored = declared.complete(schema, self.backend.into(), alone);
                 drop(declared);
+                for own in self.follower.iter().flat_map(|follower| follower.tables()) {
+                    if let Some(table) = schema.tables.get_mut(own) {
+                        // Who writes it is none of those who are seen.
+                        table.unfit = Some(Unfit::Elsewhere);
+                    }
+                }
                 for KeyIgnored { table, column, why } in &ignored {
                     self.engine.tell(|| Event::KeyIgnored { table, column, why });
                 }
@@ -415,6 +479,9 @@ impl Database {
                 let error = error.to_string();
                 self.engine.tell(|| Event::CatalogUnreadable { error: &error });
             }
+        }
+        if let (Ok(schema), Some(follower)) = (&schema, &self.follower) {
+            follower.tell_outdated(self, schema).await;
         }
         let answered = schema.is_ok().then_some(doubts);
         self.install(schema.unwrap_or_default(), &before, answered)
@@ -554,6 +621,11 @@ impl Database {
             0 => Ok(moves),
             _ => Err(Reason::RawTransaction),
         }
+    }
+
+    /// Does something for as long as the database is used.
+    pub(crate) fn background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
     }
 
     /// Does something in the background.

@@ -40,12 +40,17 @@ pub(crate) fn bump_of(
     schema: &Schema,
     told: bool,
 ) -> Bump {
-    let mut bump = Bump::of_writes(told);
+    let mut bump = bump_of_changes(changes(facts, values, known, schema), schema, told);
     if facts.replaces() && !schema.triggers.is_empty() {
         // Inside triggers, too, whatever is in the way is deleted.
         bump.more();
     }
-    let mut open = changes(facts, values, known, schema);
+    bump
+}
+
+/// The same for changes that are known already.
+pub(crate) fn bump_of_changes(mut open: Vec<Change>, schema: &Schema, told: bool) -> Bump {
+    let mut bump = Bump::of_writes(told);
     let mut seen: HashSet<Change> = open.iter().cloned().collect();
     while let Some(change) = open.pop() {
         let change = of_whole(change, schema);

@@ -2,6 +2,7 @@
 //! the cache: the database answers.
 
 use std::fmt;
+use std::time::Duration;
 
 use sea_orm::DbErr;
 
@@ -26,6 +27,7 @@ enum Kind {
     Value(String),
     Counter(String),
     LockLost(u64),
+    Unheard(Duration),
 }
 
 impl Error {
@@ -55,6 +57,10 @@ impl Error {
 
     pub(crate) fn lock_lost(token: u64) -> Self {
         Self(Kind::LockLost(token))
+    }
+
+    pub(crate) fn unheard(waited: Duration) -> Self {
+        Self(Kind::Unheard(waited))
     }
 
     /// A setting of the builder, or an argument, is wrong; the message names it.
@@ -91,6 +97,11 @@ impl Error {
     pub fn is_lock_lost(&self) -> bool {
         matches!(self.0, Kind::LockLost(_))
     }
+
+    /// Nobody heard what other programs wrote for too long.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self.0, Kind::Unheard(_))
+    }
 }
 
 impl fmt::Display for Error {
@@ -110,6 +121,9 @@ impl fmt::Display for Error {
                 "the lock of token {token} was lost before it was released: its time was over, or \
                  the store lost it"
             ),
+            Kind::Unheard(waited) => {
+                write!(f, "what other programs wrote was not heard within {waited:?}")
+            }
         }
     }
 }

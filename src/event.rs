@@ -170,6 +170,30 @@ pub enum Event<'a> {
         /// How many tags the store has yet to be told of.
         tags: usize,
     },
+    /// Other programs' writes were heard: see [`OutboxConfig`](crate::OutboxConfig).
+    OutboxHeard {
+        /// How many notes.
+        notes: usize,
+        /// How old the oldest was, in milliseconds.
+        lag_ms: u64,
+    },
+    /// The outbox could not be read, or what it says could not be delivered. Until it is heard again
+    /// cached queries ask the database.
+    OutboxUnheard {
+        /// What went wrong.
+        error: &'a str,
+    },
+    /// Another process listens to the outbox, and shares no store with this one: what it hears is
+    /// not known here, so cached queries ask the database.
+    OutboxElsewhere,
+    /// A table was changed since its triggers were made. What they write is still right, but they
+    /// tell less than they could; on MySQL and SQLite they may stand in the way of more changes.
+    TriggersOutdated {
+        /// The table.
+        table: &'a str,
+        /// What is to be run.
+        run: &'a str,
+    },
     /// The store failed. The query itself was answered by the database.
     StoreError {
         /// What went wrong.
@@ -215,6 +239,8 @@ pub enum Cause {
     /// A bulk import ([`suspend`](crate::QueryCache::suspend)) begins to write the table, or is
     /// over.
     Suspended,
+    /// Another program, or a process that is gone, wrote it; see [`OutboxConfig`](crate::OutboxConfig).
+    Foreign,
     /// The application asked for it.
     Requested,
     /// A rule asks for it.
@@ -295,6 +321,8 @@ pub enum Reason {
     Failed,
     /// The value is made of what is read through another cache.
     OtherCache,
+    /// It is not certain that other programs' writes were heard in time.
+    Unheard,
     /// The schema was changed by another process, and has to be read again.
     SchemaMoved,
     /// The result is larger than the store accepts, in bytes.
@@ -315,6 +343,7 @@ impl Reason {
                 | Self::RawTransaction
                 | Self::NoCatalog
                 | Self::SchemaMoved
+                | Self::Unheard
                 | Self::StoreAway
         )
     }
@@ -362,6 +391,7 @@ impl fmt::Display for Reason {
             Self::Unencodable(why) => write!(f, "the result can't be encoded: {why}"),
             Self::StoreAway => f.write_str("the store is away"),
             Self::TooManyTags => f.write_str("the result depends on too many tags"),
+            Self::Unheard => f.write_str("other programs' writes were not heard in time"),
             Self::SchemaMoved => f.write_str("the schema was changed by another process"),
             Self::TooLarge { bytes } => write!(f, "the result is too large ({bytes} bytes)"),
         }
@@ -376,6 +406,7 @@ impl fmt::Display for Cause {
             Self::Ddl { sql } => write!(f, "schema change: {sql}"),
             Self::Doubt => f.write_str("a write whose outcome is unknown"),
             Self::Suspended => f.write_str("a bulk import begins or ends"),
+            Self::Foreign => f.write_str("written by another program"),
             Self::Requested => f.write_str("asked for by the application"),
             Self::Rule { name } => f.write_str(name),
         }
@@ -444,6 +475,17 @@ impl fmt::Display for Event<'_> {
             Self::ChannelLost => f.write_str("other processes are not heard, memory is forgotten"),
             Self::Undelivered { tags } => {
                 write!(f, "a write was acknowledged, the store has yet to be told of {tags} tags")
+            }
+            Self::OutboxHeard { notes, lag_ms } => {
+                write!(f, "heard {notes} notes of other programs' writes, {lag_ms} ms old")
+            }
+            Self::OutboxUnheard { error } => write!(f, "the outbox is not heard: {error}"),
+            Self::OutboxElsewhere => f.write_str(
+                "another process listens to the outbox, so nothing is cached here: share a store, \
+                 or use an outbox of your own",
+            ),
+            Self::TriggersOutdated { table, run } => {
+                write!(f, "{table} was changed since its triggers were made: run {run}")
             }
             Self::StoreError { error } => write!(f, "store error: {error}"),
         }

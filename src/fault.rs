@@ -71,6 +71,14 @@ pub enum Fault {
     TrustWhileAway,
     NoGuardInStore,
     PromoteUnchecked,
+    /// What is in the outbox is deleted, and nothing is bumped.
+    OutboxForgets,
+    /// The cache answers, however long nobody has listened.
+    OutboxUnproven,
+    /// Who begins to listen keeps what he knew before.
+    OutboxKeepsEntries,
+    /// A transaction does not note what it owes.
+    OwesNothing,
 }
 
 #[cfg(feature = "__mutation")]

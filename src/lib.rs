@@ -42,6 +42,7 @@ mod key;
 mod kv;
 mod log;
 mod memory;
+mod outbox;
 mod policy;
 mod recorder;
 #[cfg(feature = "entity-registry")]
@@ -89,6 +90,7 @@ pub use kv::{Kv, KvConfig, KvLock};
 #[cfg(feature = "entity-registry")]
 #[doc(hidden)]
 pub use registry::{Registered, submit};
+pub use outbox::{Outbox, OutboxConfig};
 pub use remember::{Dependencies, Dependency, Detached, Inline, Valued};
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -105,7 +107,7 @@ pub use select::{
     Selection, Shaped, Source,
 };
 pub use shared::{Coherence, WhenAway};
-pub use stats::{EntityStats, Stats, StoreStats};
+pub use stats::{EntityStats, OutboxStats, Stats, StoreStats};
 #[cfg(feature = "stream")]
 pub use stream::CachedStream;
 pub use tag::{KeyValue, Part, Tag};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sea_orm::{DbErr, TransactionSession};
+use sea_orm::{ConnectionTrait, DbErr, TransactionSession};
 
 use crate::change::{Bump, Changes as Told};
 use crate::database::{Database, Lost, Understanding};
@@ -10,6 +10,7 @@ use crate::event::Cause;
 use crate::execute::{Write, begin_doubt};
 use crate::fate::may_have_happened;
 use crate::fault::{Fault, broken};
+use crate::outbox::Owed;
 use crate::suspend::suspension;
 
 /// What a transaction and its savepoints changed. A savepoint that is rolled back leaves its
@@ -211,11 +212,13 @@ impl Drop for Unsettled<'_> {
     }
 }
 
-pub(crate) async fn commit_and_bump<T: TransactionSession>(
+/// Commits, and bumps. Gives what the outbox says is owed, which is to be settled once it is
+/// delivered.
+pub(crate) async fn commit_and_bump<T: ConnectionTrait + TransactionSession>(
     inner: T,
     database: Arc<Database>,
     mut changes: Changes,
-) -> Result<(), DbErr> {
+) -> Result<Option<Owed>, DbErr> {
     if let (Some(suspension), Some(known)) =
         (suspension(&database.engine), changes.understanding.clone())
         && !changes.left
@@ -226,8 +229,12 @@ pub(crate) async fn commit_and_bump<T: TransactionSession>(
         let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
         inner.commit().await?;
         unknown.bump = None;
-        return suspension.wrote(&database, &known).await;
+        return suspension.wrote(&database, &known).await.map(|()| None);
     }
+    let owed = match &changes.understanding {
+        Some(known) if !changes.out => database.owe(&inner, known, &changes.bump).await?,
+        _ => None,
+    };
     changes.bump.changes = changes.told();
     let mut unknown = Unknown { database: &database, bump: Some(changes.bump) };
     let change = changes.ddl.map(|sql| (database.change_schema(), sql));
@@ -246,7 +253,7 @@ pub(crate) async fn commit_and_bump<T: TransactionSession>(
         change.done(&sql).await;
     }
     let Some(bump) = unknown.bump.take().filter(|_| !broken(Fault::CommitForgets)) else {
-        return Ok(());
+        return Ok(owed);
     };
     let cause = || Cause::Write { sql: "COMMIT".into() };
     match &changes.understanding {
@@ -257,7 +264,7 @@ pub(crate) async fn commit_and_bump<T: TransactionSession>(
         }
         None => database.engine.bump(&bump, cause),
     }
-    Ok(())
+    Ok(owed)
 }
 
 /// A COMMIT that was sent; if no answer comes, its outcome is unknown.

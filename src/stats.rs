@@ -60,6 +60,35 @@ pub struct Stats {
     pub bytes: usize,
     /// The store that processes share, if there is one.
     pub store: Option<StoreStats>,
+    /// What is heard of other programs' writes, if the cache listens; of several databases together,
+    /// the largest numbers.
+    pub outbox: Option<OutboxStats>,
+}
+
+/// What is heard of other programs' writes. See [`OutboxConfig`](crate::OutboxConfig).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutboxStats {
+    /// This process listens; of several that share a store one does.
+    pub listening: bool,
+    /// How many notes it has heard.
+    pub notes: u64,
+    /// How old the oldest note of the last batch was when it was heard, in milliseconds.
+    pub lag_ms: u64,
+    /// How long ago the moment is up to which everything is known, in milliseconds. `None`: there is
+    /// none yet, so cached queries ask the database.
+    pub behind_ms: Option<u64>,
+}
+
+impl OutboxStats {
+    pub(crate) fn join(self, other: Self) -> Self {
+        Self {
+            listening: self.listening && other.listening,
+            notes: self.notes + other.notes,
+            lag_ms: self.lag_ms.max(other.lag_ms),
+            behind_ms: self.behind_ms.zip(other.behind_ms).map(|(one, two)| one.max(two)),
+        }
+    }
 }
 
 /// The state of a store that processes share.

@@ -419,11 +419,13 @@ where
         let (engine, whose) = (database.engine.clone(), database.clone());
         let commit = async move {
             let engine = database.engine.clone();
-            commit_and_bump(inner, database, changes).await?;
+            let owed = commit_and_bump(inner, database.clone(), changes).await?;
             if let Some(outermost) = outermost {
                 outermost.over();
             }
-            engine.delivered().await
+            let delivered = engine.delivered().await;
+            database.settle_owed(owed).await;
+            delivered
         };
         let by = Writer { scope, in_transaction: true };
         RunToEnd::new(&whose, acknowledged(engine, by, commit)).await

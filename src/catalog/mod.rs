@@ -27,6 +27,17 @@ where
     }
 }
 
+/// The same on a connection that may have a transaction open: what is read may be of more than one
+/// moment.
+pub(crate) async fn load_within(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
+    match conn.get_database_backend() {
+        DbBackend::Sqlite => sqlite::load(conn).await,
+        DbBackend::Postgres => postgres::read(conn).await,
+        DbBackend::MySql => mysql::load(conn).await,
+        other => Err(DbErr::Custom(format!("the catalog of {other:?} is not read yet"))),
+    }
+}
+
 /// Which database this is, in words that no other one shares; and whether the connection refuses
 /// SQL text (as SeaORM's `RestrictedConnection` does).
 pub(crate) async fn identity(conn: &impl ConnectionTrait) -> Result<(String, bool), Error> {

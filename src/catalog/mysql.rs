@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
+use crate::outbox::is_own;
 use crate::schema::{
     Action, Column, ColumnDefault, Folds, ForeignKey, KeyClass, Name, Operation, Routine, Schema,
     Table, Trigger, Typed, Unfit, View,
@@ -49,7 +50,7 @@ const FOREIGN_KEYS: &str = "SELECT CAST(k.constraint_name AS CHAR) AS name, CAST
     ORDER BY k.table_name, k.constraint_name, k.ordinal_position";
 
 const TRIGGERS: &str = "SELECT CAST(event_object_table AS CHAR) AS tbl, CAST(event_manipulation AS CHAR) AS event, \
-    CAST(action_timing AS CHAR) AS timing, CAST(action_statement AS CHAR) AS body \
+    CAST(action_timing AS CHAR) AS timing, CAST(action_statement AS CHAR) AS body, CAST(trigger_name AS CHAR) AS name \
     FROM information_schema.triggers WHERE event_object_schema = {db} \
     ORDER BY event_object_table, trigger_name";
 
@@ -366,6 +367,9 @@ async fn read_triggers(
 ) -> Result<(), DbErr> {
     let mut found = Vec::new();
     for row in query(conn, &of_database(TRIGGERS, db)).await? {
+        if is_own(&row.try_get_by::<String, _>("name")?) {
+            continue;
+        }
         let table = folded(&row, "tbl")?;
         let event = match row.try_get_by::<String, _>("event")?.as_str() {
             "INSERT" => Operation::Insert,

@@ -7,6 +7,7 @@ use sea_orm::{
     TransactionSession, TransactionTrait,
 };
 
+use crate::outbox::is_own;
 use crate::schema::{
     Action, Column, ColumnDefault, ForeignKey, KeyClass, Name, Operation, Routine, Schema, Table,
     Trigger, Typed, Unfit, View,
@@ -167,7 +168,7 @@ impl Relations {
     }
 }
 
-async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
+pub(super) async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     let mut schema = Schema { known: true, ..Schema::default() };
     let settings = query(conn, SETTINGS).await?;
     let mut version = 0;
@@ -215,6 +216,9 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
     }
     for row in query(conn, ROUTINES).await? {
         let name: String = row.try_get_by("name")?;
+        if is_own(&name) {
+            continue;
+        }
         let routine = Routine { may_write: row.try_get_by("may_write")?, reads: None };
         schema.routines.insert(name.into(), routine);
     }
@@ -457,6 +461,9 @@ async fn read_triggers(
     const BITS: [(i64, Operation); 3] =
         [(4, Operation::Insert), (8, Operation::Delete), (16, Operation::Update)];
     for row in query(conn, TRIGGERS).await? {
+        if is_own(&row.try_get_by::<String, _>("name")?) {
+            continue;
+        }
         let Some(name) = relations.names.get(&row.try_get_by("id")?) else { continue };
         // A part's trigger fires for rows that are written to the whole.
         let part_of = schema.tables.get(name).and_then(|table| table.part_of.clone());

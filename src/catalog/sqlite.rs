@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use sqlparser::ast::{ColumnOption, Statement as Parsed};
 use sqlparser::tokenizer::Token;
 
+use crate::outbox::is_own;
 use crate::schema::{
     Action, Column, ColumnDefault, Folds, ForeignKey, KeyClass, Name, Operation, Schema, Table,
     Trigger, Unfit, View,
@@ -107,6 +108,7 @@ async fn read(conn: &impl ConnectionTrait) -> Result<Schema, DbErr> {
             "view" => {
                 schema.views.insert(name, View { sql, declared: false });
             }
+            "trigger" if is_own(&name) => {}
             "trigger" => triggers.push((folded(&row, "tbl_name")?, sql)),
             _ => {}
         }

@@ -25,7 +25,7 @@ use super::outcome::Source;
 use crate::cache::Engine;
 use crate::call::{Answer, Call, OwnedCall, Want};
 use crate::codec::Results;
-use crate::database::Base;
+use crate::database::{Base, Database};
 use crate::depend::Plan;
 use crate::event::{Event, Reason};
 use crate::fault::{Fault, broken};
@@ -188,7 +188,7 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         let looking = self.options.mode == Mode::Look;
         let progress = match self.bypassed() {
             // Memory may still have something for who takes old answers.
-            Some(reason @ Reason::StoreAway) if looking => {
+            Some(reason @ (Reason::StoreAway | Reason::Unheard)) if looking => {
                 Progress::Looked(self.old(self.digest(sql, values), Some(&reason)))
             }
             Some(reason) => {
@@ -269,7 +269,22 @@ impl<'r, D: Place, R: Results> ReadThrough<'r, D, R> {
         {
             return Some(Reason::StoreAway);
         }
+        if self.engine().outbox.is_some() && !self.is_heard() {
+            return Some(Reason::Unheard);
+        }
         self.db.of_database()?.raw_state().err()
+    }
+
+    /// Were other programs' writes heard in time? A value may be made of any database.
+    fn is_heard(&self) -> bool {
+        let now_ms = self.engine().clock.now_ms();
+        let heard = |database: &Database| {
+            database.follower.as_ref().is_none_or(|follower| follower.is_proven(now_ms))
+        };
+        match self.db.of_database() {
+            Some(database) => heard(database),
+            None => self.engine().connected().iter().all(|database| heard(database)),
+        }
     }
 
     pub(super) fn is_private(&self) -> bool {

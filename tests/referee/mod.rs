@@ -10,9 +10,12 @@ pub mod schemas;
 pub mod servers;
 pub mod tables;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
+    TransactionTrait,
+};
 use sea_orm_cache::prelude::*;
-use sea_orm_cache::{CachedTransaction, Capture};
+use sea_orm_cache::{CachedTransaction, Capture, Outbox, OutboxConfig};
 
 use crate::support::TTL;
 use crate::support::servers::{Backend, TestDb};
@@ -41,12 +44,16 @@ pub struct Stale {
     pub query: Query,
     pub cached: Vec<String>,
     pub fresh: Vec<String>,
+    /// Another program wrote.
+    pub foreign: bool,
 }
 
 /// A database with the schema of one seed, behind a cache.
 pub struct Arena {
     _file: TestDb,
     pub plain: DatabaseConnection,
+    /// Who writes, if not the cache's own connection.
+    foreign: Option<DatabaseConnection>,
     pub db: CachedConnection,
     pub cache: QueryCache,
     backend: Backend,
@@ -59,8 +66,35 @@ impl Arena {
         for sql in &schema.statements {
             plain.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
         }
-        let cache = crate::support::checked().capture(capture).max_bytes(8 << 20).build().await;
-        let cache = cache.expect("a cache");
+        Self::over(file, plain, schema, capture, None).await
+    }
+
+    /// The same where another program writes, and the cache hears of it through an outbox.
+    pub async fn foreign(schema: &Schema, capture: Capture) -> Self {
+        let file = TestDb::new(schema.backend).await;
+        let (plain, other) = (file.pool(3).await, file.pool(2).await);
+        for sql in &schema.statements {
+            plain.execute_unprepared(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+        }
+        let outbox = Outbox::default();
+        outbox.create(&other).await.expect("an outbox");
+        outbox.watch(&other, ["t", "u", "v"]).await.expect("triggers");
+        Self::over(file, plain, schema, capture, Some(other)).await
+    }
+
+    async fn over(
+        file: TestDb,
+        plain: DatabaseConnection,
+        schema: &Schema,
+        capture: Capture,
+        foreign: Option<DatabaseConnection>,
+    ) -> Self {
+        let mut builder = crate::support::checked().capture(capture).max_bytes(8 << 20);
+        if foreign.is_some() {
+            // Far longer than any pause of a busy machine, so that nothing but a note ends an entry.
+            builder = builder.outbox(OutboxConfig::new().bound(TTL));
+        }
+        let cache = builder.build().await.expect("a cache");
         if schema.declared {
             cache
                 .declare()
@@ -69,7 +103,7 @@ impl Arena {
                 .trigger_writes::<tables::v::Entity>(["t", "u"]);
         }
         let db = cache.connect(plain.clone()).await.expect("a connection");
-        Self { _file: file, plain, db, cache, backend: schema.backend }
+        Self { _file: file, plain, foreign, db, cache, backend: schema.backend }
     }
 
     /// The answer through the cache, and whether entries alone gave it.
@@ -86,6 +120,37 @@ impl Arena {
 
     /// Runs one operation. An error of the database (a constraint, say) is an outcome like any.
     pub async fn run(&self, operation: &Operation) -> Result<(), DbErr> {
+        match &self.foreign {
+            // A change of the schema that others make is not heard.
+            Some(other) if !operation.changes_schema(self.backend) => {
+                self.run_elsewhere(other, operation).await?;
+                self.db.catch_up().await.map_err(DbErr::from)
+            }
+            _ => self.run_own(operation).await,
+        }
+    }
+
+    async fn run_elsewhere(
+        &self,
+        other: &DatabaseConnection,
+        operation: &Operation,
+    ) -> Result<(), DbErr> {
+        let (steps, commit) = match operation {
+            Operation::Single(statement) => {
+                let _ = send(other, statement).await;
+                return Ok(());
+            }
+            Operation::Transaction { steps, commit, .. } => (steps, *commit),
+        };
+        let transaction = other.begin().await?;
+        if let Err(error) = elsewhere(&transaction, steps).await {
+            assert_eq!(self.backend, Backend::Postgres, "{error}");
+            return transaction.rollback().await;
+        }
+        if commit { transaction.commit().await } else { transaction.rollback().await }
+    }
+
+    async fn run_own(&self, operation: &Operation) -> Result<(), DbErr> {
         match operation {
             Operation::Single(statement) => {
                 let _ = send(&self.db, statement).await;
@@ -129,6 +194,23 @@ impl Arena {
     }
 }
 
+async fn elsewhere(transaction: &DatabaseTransaction, steps: &[Step]) -> Result<(), DbErr> {
+    for step in steps {
+        match step {
+            Step::Statement(statement) => {
+                let _ = send(transaction, statement).await;
+            }
+            Step::Read(_) => {}
+            Step::Savepoint { steps, commit } => {
+                let nested = transaction.begin().await?;
+                Box::pin(elsewhere(&nested, steps)).await?;
+                if *commit { nested.commit().await? } else { nested.rollback().await? }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Sends a statement in one of the ways that SeaORM does.
 async fn send(conn: &impl ConnectionTrait, write: &operations::Write) -> Result<(), DbErr> {
     use operations::Via;
@@ -145,10 +227,20 @@ async fn send(conn: &impl ConnectionTrait, write: &operations::Write) -> Result<
 
 /// One seed: a random schema and `operations` random operations on it, checked after each one.
 pub async fn run_seed(seed: u64, operations: usize, backend: Backend) -> Result<Tally, Box<Stale>> {
+    run_seed_of(seed, operations, backend, false).await
+}
+
+/// The same; `foreign`: another program writes.
+pub async fn run_seed_of(
+    seed: u64,
+    operations: usize,
+    backend: Backend,
+    foreign: bool,
+) -> Result<Tally, Box<Stale>> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let schema = Schema::random(&mut rng, backend);
     let capture = [Capture::Auto, Capture::Auto, Capture::Always, Capture::Never][rng.usize(0..4)];
-    let arena = Arena::new(&schema, capture, 2).await;
+    let arena = arena(&schema, capture, foreign).await;
     let mut pool: Vec<Query> = Vec::new();
     let mut done: Vec<Operation> = Vec::new();
     let mut tally = Tally::default();
@@ -168,7 +260,8 @@ pub async fn run_seed(seed: u64, operations: usize, backend: Backend) -> Result<
             let fresh = if hit { arena.fresh(query).await } else { continue };
             if cached != fresh {
                 let (query, operations) = (query.clone(), done);
-                return Err(Box::new(Stale { seed, schema, operations, query, cached, fresh }));
+                let stale = Stale { seed, schema, operations, query, cached, fresh, foreign };
+                return Err(Box::new(stale));
             }
         }
         if rng.u8(0..10) == 0 {
@@ -178,6 +271,13 @@ pub async fn run_seed(seed: u64, operations: usize, backend: Backend) -> Result<
     let stats = arena.cache.stats().total;
     (tally.hits, tally.misses, tally.refused) = (stats.hits, stats.misses, stats.refused);
     Ok(tally)
+}
+
+async fn arena(schema: &Schema, capture: Capture, foreign: bool) -> Arena {
+    match foreign {
+        true => Arena::foreign(schema, capture).await,
+        false => Arena::new(schema, capture, 2).await,
+    }
 }
 
 impl Stale {
@@ -257,6 +357,7 @@ impl Stale {
             },
             cached: Vec::new(),
             fresh: Vec::new(),
+            foreign: false,
         }
     }
 
@@ -270,7 +371,7 @@ impl Stale {
     /// The stale and the fresh answer, if these operations still make the query's entry stale.
     async fn replay(&self, operations: &[Operation]) -> Option<(Vec<String>, Vec<String>)> {
         for capture in [Capture::Auto, Capture::Always, Capture::Never] {
-            let arena = Arena::new(&self.schema, capture, 2).await;
+            let arena = arena(&self.schema, capture, self.foreign).await;
             arena.cached(&self.query).await;
             for operation in operations {
                 arena.run(operation).await.ok()?;

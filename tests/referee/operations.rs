@@ -45,6 +45,27 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Does it change the schema, or what no trigger sees (MySQL's TRUNCATE)?
+    pub fn changes_schema(&self, backend: Backend) -> bool {
+        let of_write = |write: &Write| {
+            write.sql.contains(" INDEX ")
+                || (backend == Backend::MySql && write.sql.contains("TRUNCATE"))
+        };
+        fn any(steps: &[Step], of_write: &impl Fn(&Write) -> bool) -> bool {
+            steps.iter().any(|step| match step {
+                Step::Statement(write) => of_write(write),
+                Step::Read(_) => false,
+                Step::Savepoint { steps, .. } => any(steps, of_write),
+            })
+        }
+        match self {
+            Self::Single(write) => of_write(write),
+            Self::Transaction { steps, .. } => any(steps, &of_write),
+        }
+    }
+}
+
 fn steps(rng: &mut Rng, schema: &Schema, depth: u8) -> Vec<Step> {
     (0..rng.usize(1..4))
         .map(|_| match rng.u8(0..8) {

@@ -1,0 +1,261 @@
+//! The outbox's own tables, and on which tables triggers write into it.
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
+use super::triggers::{self, Watched};
+use crate::catalog;
+use crate::error::Error;
+use crate::schema::{Schema, Table};
+use crate::sql::Dialect;
+
+/// The names of triggers and functions are made of it, and PostgreSQL has 63 bytes for them.
+const MAX_NAME: usize = 40;
+
+/// The tables into which other programs' writes are noted, by triggers, and the triggers.
+///
+/// All of this is for migrations: what is done here is done in the database once, not by each
+/// process. Each call may be repeated.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use sea_orm::{ConnectionTrait, Database};
+/// use sea_orm_cache::Outbox;
+///
+/// let db = Database::connect("sqlite::memory:").await?;
+/// db.execute_unprepared("CREATE TABLE book (id INTEGER PRIMARY KEY, price INTEGER)").await?;
+/// let outbox = Outbox::default();
+/// outbox.create(&db).await?;
+/// outbox.watch(&db, ["book"]).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    name: String,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { name: Self::DEFAULT_NAME.to_owned() }
+    }
+}
+
+impl Outbox {
+    /// The name that is used if none is given.
+    pub const DEFAULT_NAME: &str = "sea_orm_cache_outbox";
+
+    /// An outbox of its own, for the caches of one prefix, version and store.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_config`] unless the name is of small letters, digits and `_`, begins with a
+    /// letter, and has 40 bytes at most.
+    ///
+    /// ```
+    /// assert!(sea_orm_cache::Outbox::named("shop_changes").is_ok());
+    /// assert!(sea_orm_cache::Outbox::named("shop-changes").is_err());
+    /// ```
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
+        if name.len() > MAX_NAME || !begins || !name.chars().all(allowed) {
+            return Err(Error::config(format!(
+                "outbox: {name:?} must begin with a letter, be made of small letters, digits and \
+                 '_', and have {MAX_NAME} bytes at most"
+            )));
+        }
+        Ok(Self { name: name.to_owned() })
+    }
+
+    /// The table with the changes.
+    ///
+    /// ```
+    /// assert_eq!(sea_orm_cache::Outbox::default().table(), "sea_orm_cache_outbox");
+    /// ```
+    pub fn table(&self) -> &str {
+        &self.name
+    }
+
+    /// The table that says who listens, and what the triggers were made for.
+    ///
+    /// ```
+    /// assert_eq!(sea_orm_cache::Outbox::default().state_table(), "sea_orm_cache_outbox_state");
+    /// ```
+    pub fn state_table(&self) -> String {
+        format!("{}_state", self.name)
+    }
+
+    /// Creates both tables, unless they are there.
+    ///
+    /// # Errors
+    ///
+    /// The database's own.
+    pub async fn create(&self, conn: &impl ConnectionTrait) -> Result<(), DbErr> {
+        let (table, state) = (&self.name, self.state_table());
+        let (id, text, long, after) = match conn.get_database_backend() {
+            DbBackend::Postgres => {
+                // Not a sequence: it would change what `lastval()` gives to those who write.
+                ("UUID DEFAULT gen_random_uuid() PRIMARY KEY", "TEXT", "TEXT", "")
+            }
+            DbBackend::MySql => (
+                "BIGINT AUTO_INCREMENT PRIMARY KEY",
+                "VARCHAR(190)",
+                "LONGTEXT",
+                " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+            ),
+            _ => ("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "TEXT", ""),
+        };
+        let sql = [
+            format!(
+                "CREATE TABLE IF NOT EXISTS {table} (id {id}, table_name {text} NOT NULL, \
+                 operation CHAR(1) NOT NULL, row_before {long}, row_after {long}, \
+                 changed {long}, created_ms BIGINT NOT NULL){after}"
+            ),
+            format!(
+                "CREATE TABLE IF NOT EXISTS {state} (name {text} NOT NULL PRIMARY KEY, \
+                 owner {text} NOT NULL, until_ms BIGINT NOT NULL, done_ms BIGINT NOT NULL, \
+                 note {long}){after}"
+            ),
+            format!(
+                "INSERT INTO {state} (name, owner, until_ms, done_ms) SELECT 'listener', '', 0, 0 \
+                 WHERE NOT EXISTS (SELECT 1 FROM {state} WHERE name = 'listener')"
+            ),
+        ];
+        for sql in sql {
+            conn.execute_unprepared(&sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops both tables, if they are there. Take all triggers away first: writes to a table whose
+    /// triggers write to what is gone fail.
+    ///
+    /// # Errors
+    ///
+    /// The database's own.
+    pub async fn drop(&self, conn: &impl ConnectionTrait) -> Result<(), DbErr> {
+        conn.execute_unprepared(&format!("DROP TABLE IF EXISTS {}", self.name)).await?;
+        conn.execute_unprepared(&format!("DROP TABLE IF EXISTS {}", self.state_table())).await?;
+        for sql in triggers::drop_shared(&self.name, conn.get_database_backend()) {
+            conn.execute_unprepared(&sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the triggers of these tables, in the place of those that are there. After a column was
+    /// added or dropped, or an index: again.
+    ///
+    /// Tables are named as in the database; on PostgreSQL outside `public` with their schema
+    /// (`sales.book`). A partitioned table's parts get theirs, too.
+    ///
+    /// # Errors
+    ///
+    /// The database's own, or [`DbErr::Custom`] if there is no such table.
+    pub async fn watch<'t>(
+        &self,
+        conn: &impl ConnectionTrait,
+        tables: impl IntoIterator<Item = &'t str>,
+    ) -> Result<(), DbErr> {
+        let backend = conn.get_database_backend();
+        let schema = catalog::load_within(conn).await?;
+        let outbox = self.spelled(conn).await?;
+        for sql in triggers::create_shared(&self.name, &outbox, backend) {
+            conn.execute_unprepared(&sql).await?;
+        }
+        for name in tables {
+            let table = find(&schema, name, backend)
+                .ok_or_else(|| DbErr::Custom(format!("outbox: there is no table {name:?}")))?;
+            for table in with_parts(table, &schema) {
+                let watched = Watched::new(&outbox, table, name, backend);
+                self.forget(conn, &watched).await?;
+                for sql in watched.create() {
+                    conn.execute_unprepared(&sql).await?;
+                }
+                let values = [watched.mark().into(), triggers::note(table).into()];
+                let sql = format!(
+                    "INSERT INTO {} (name, owner, until_ms, done_ms, note) \
+                     VALUES ({}, '', 0, 0, {})",
+                    self.state_table(),
+                    placeholder(backend, 1),
+                    placeholder(backend, 2)
+                );
+                let statement = Statement::from_sql_and_values(backend, sql, values);
+                conn.execute_raw(statement).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the triggers of these tables away, if they are there; a table that is gone is none.
+    ///
+    /// # Errors
+    ///
+    /// The database's own.
+    pub async fn unwatch<'t>(
+        &self,
+        conn: &impl ConnectionTrait,
+        tables: impl IntoIterator<Item = &'t str>,
+    ) -> Result<(), DbErr> {
+        let backend = conn.get_database_backend();
+        let schema = catalog::load_within(conn).await?;
+        for name in tables {
+            let Some(table) = find(&schema, name, backend) else { continue };
+            for table in with_parts(table, &schema) {
+                self.forget(conn, &Watched::new(&self.name, table, name, backend)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The table, as SQL spells it whatever the session's search path.
+    async fn spelled(&self, conn: &impl ConnectionTrait) -> Result<String, DbErr> {
+        let backend = conn.get_database_backend();
+        if backend != DbBackend::Postgres {
+            return Ok(self.name.clone());
+        }
+        let sql = "SELECT pg_catalog.quote_ident(pg_catalog.current_schema())";
+        let row = conn.query_one_raw(Statement::from_string(backend, sql)).await?;
+        let schema: Option<String> = row.and_then(|row| row.try_get_by_index(0).ok());
+        let none = || DbErr::Custom("outbox: search_path names no schema to create it in".into());
+        Ok(format!("{}.{}", schema.ok_or_else(none)?, self.name))
+    }
+
+    async fn forget(
+        &self,
+        conn: &impl ConnectionTrait,
+        watched: &Watched<'_>,
+    ) -> Result<(), DbErr> {
+        for sql in watched.drop() {
+            conn.execute_unprepared(&sql).await?;
+        }
+        let place = placeholder(watched.backend, 1);
+        let sql = format!("DELETE FROM {} WHERE name = {place}", self.state_table());
+        let values = [watched.mark().into()];
+        conn.execute_raw(Statement::from_sql_and_values(watched.backend, sql, values)).await?;
+        Ok(())
+    }
+}
+
+/// The table of this name, in whatever case the catalog has it.
+fn find<'s>(schema: &'s Schema, name: &str, backend: DbBackend) -> Option<&'s Table> {
+    let (of, table) = match name.split_once('.') {
+        Some((of, table)) => (Some(of), table),
+        None => (None, name),
+    };
+    schema.table(&Dialect::from(backend).entity_table(of, table, schema)?)
+}
+
+/// A table and those that it is made of.
+fn with_parts<'s>(table: &'s Table, schema: &'s Schema) -> Vec<&'s Table> {
+    let part = |part: &&Table| part.part_of.as_ref() == Some(&table.name);
+    let mut parts: Vec<_> = schema.tables.values().filter(part).collect();
+    parts.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    parts.insert(0, table);
+    parts
+}
+
+pub(super) fn placeholder(backend: DbBackend, number: usize) -> String {
+    match backend {
+        DbBackend::Postgres => format!("${number}"),
+        _ => "?".to_owned(),
+    }
+}

@@ -1,0 +1,114 @@
+//! The triggers that note a table's changes in the outbox, one file for each database.
+//!
+//! | column | what the triggers write |
+//! |---|---|
+//! | `table_name` | the table, as our catalog names it |
+//! | `operation` | `I`, `U`, `D`; `*`: anything may have happened to the table |
+//! | `row_before`, `row_after` | the key columns, as a JSON object; what is not in it is unknown |
+//! | `changed` | an array of all columns that changed, or an object of all columns that were compared |
+//! | `created_ms` | when, by the database's clock |
+//!
+//! No trigger may ever make the write fail, whatever becomes of the table later, where the database
+//! allows for that.
+
+mod mysql;
+mod postgres;
+mod sqlite;
+
+use sea_orm::DbBackend;
+
+use super::{FORMAT, RESERVED};
+use crate::schema::{Column, KeyClass, Table};
+use crate::sql::Dialect;
+
+/// PostgreSQL's limit; MySQL has one more.
+const MAX_NAME: usize = 63;
+
+/// What `note` in the state table begins with, for a table that is watched.
+pub(super) const MARK: &str = "trigger:";
+
+/// A table and the outbox that is to know of its changes.
+pub(super) struct Watched<'a> {
+    /// As SQL spells it.
+    pub(super) outbox: &'a str,
+    pub(super) table: &'a Table,
+    /// The table, as SQL spells it.
+    pub(super) spelled: String,
+    pub(super) backend: DbBackend,
+}
+
+impl<'a> Watched<'a> {
+    /// `name`: as the user spells it, since MySQL may tell the case of a table's name.
+    pub(super) fn new(outbox: &'a str, table: &'a Table, name: &str, backend: DbBackend) -> Self {
+        let name = if backend == DbBackend::MySql { name } else { &*table.name };
+        let parts = name.split('.').map(|part| Dialect::from(backend).quote(part));
+        let spelled = parts.collect::<Vec<_>>().join(".");
+        Self { outbox, table, spelled, backend }
+    }
+
+    /// The name of its row in the state table.
+    pub(super) fn mark(&self) -> String {
+        format!("{MARK}{}", self.table.name)
+    }
+
+    pub(super) fn drop(&self) -> Vec<String> {
+        match self.backend {
+            DbBackend::Postgres => postgres::drop(self),
+            DbBackend::MySql => mysql::drop(self),
+            _ => sqlite::drop(self),
+        }
+    }
+
+    pub(super) fn create(&self) -> Vec<String> {
+        match self.backend {
+            DbBackend::Postgres => postgres::create(self),
+            DbBackend::MySql => mysql::create(self),
+            _ => sqlite::create(self),
+        }
+    }
+
+    /// The name of a trigger of its own.
+    fn trigger(&self, event: &str) -> String {
+        let name = format!("{RESERVED}{}_{event}", self.table.name);
+        if name.len() <= MAX_NAME {
+            return name;
+        }
+        // Two tables must not share one.
+        let sum = crc32fast::hash(self.table.name.as_bytes());
+        format!("{RESERVED}{sum:08x}_{event}")
+    }
+
+    fn quote(&self, name: &str) -> String {
+        Dialect::from(self.backend).quote(name)
+    }
+}
+
+/// What the triggers of a table were made for, so that it is seen when the table has changed since.
+pub(super) fn note(table: &Table) -> String {
+    let names = |columns: &mut dyn Iterator<Item = &Column>| -> String {
+        columns.map(|column| format!(" {}", column.name)).collect()
+    };
+    let keys = names(&mut recorded(table));
+    format!("{FORMAT};{keys};{}", names(&mut table.columns.iter()))
+}
+
+/// The key columns whose values can be part of a tag.
+fn recorded(table: &Table) -> impl Iterator<Item = &Column> {
+    table.key_columns().filter(|column| column.class != KeyClass::None)
+}
+
+/// What is made once for all tables; it may be there already.
+pub(super) fn create_shared(outbox: &str, spelled: &str, backend: DbBackend) -> Vec<String> {
+    match backend {
+        DbBackend::Postgres => vec![postgres::function(outbox, spelled)],
+        _ => Vec::new(),
+    }
+}
+
+/// The same is dropped.
+pub(super) fn drop_shared(outbox: &str, backend: DbBackend) -> Vec<String> {
+    match backend {
+        DbBackend::Postgres => vec![postgres::drop_function(outbox)],
+        _ => Vec::new(),
+    }
+}
