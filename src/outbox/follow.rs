@@ -244,12 +244,12 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     let found = hear_all(database, follower, &lease).await?;
     let shared = engine.shared.is_some();
     if (!ours || lease::is_due(&lease, follower.config.bound, shared))
-        && !lease::publish(root, state, backend, me, lease.now_ms).await?
+        && !lease::publish(root, state, backend, me, lease.before_ms()).await?
     {
         return Err(lost());
     }
     follower.proven.store(sent_ms + 1, Ordering::SeqCst);
-    follower.heard.send_replace(lease.now_ms);
+    follower.heard.send_replace(lease.before_ms());
     Ok(found)
 }
 

@@ -19,8 +19,15 @@ pub(super) struct Lease {
     pub(super) now_ms: i64,
     pub(super) owner: String,
     pub(super) until_ms: i64,
-    /// Everything that was committed before this moment was heard, and the store knows of it.
+    /// What was committed in this millisecond, or before, was heard, and the store knows of it.
     pub(super) done_ms: i64,
+}
+
+impl Lease {
+    /// The last millisecond that was over at that moment: more may be committed in the current one.
+    pub(super) fn before_ms(&self) -> i64 {
+        self.now_ms - 1
+    }
 }
 
 pub(super) async fn ask(
