@@ -62,6 +62,7 @@ impl OutboxConfig {
     /// Also writes what our own transactions are to invalidate into the outbox, before their COMMIT
     /// and as part of it. So it is done even if the process is killed right after the COMMIT. Costs
     /// one more statement for each transaction, and a transaction for each write that has none.
+    /// Ask for it in all processes that share a store, or in none.
     pub fn durable_bumps(mut self) -> Self {
         self.durable = true;
         self

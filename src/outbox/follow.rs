@@ -92,6 +92,25 @@ impl Follower {
         self.config.durable
     }
 
+    /// So long what is owed is left to whoever owes it, in milliseconds.
+    fn grace_ms(&self) -> i64 {
+        if self.config.durable { self.config.bound.as_millis() as i64 / 4 } else { 0 }
+    }
+
+    /// Between two looks while there is nothing to hear: several fit within the bound, and so do a
+    /// proof of another process, and what is left to those who owe it.
+    fn pause(&self) -> Duration {
+        self.config.bound / 5
+    }
+
+    /// All is known that was committed until `known_ms` by our clock and `heard_ms` by the database's.
+    fn prove(&self, known_ms: Option<u64>, heard_ms: i64) {
+        if let Some(known_ms) = known_ms {
+            self.proven.store(known_ms + 1, Ordering::SeqCst);
+        }
+        self.heard.send_replace(heard_ms);
+    }
+
     pub(crate) fn tables(&self) -> [&str; 2] {
         [&self.config.table, &self.state]
     }
@@ -210,8 +229,7 @@ async fn run(
         drop(living);
         pause = match found {
             true => SHORTEST_PAUSE,
-            // Four looks fit within the bound.
-            false => (pause * 2).min(follower.config.bound / 4),
+            false => (pause * 2).min(follower.pause()),
         };
         let _ = timeout(pause, follower.wake.notified()).await;
     }
@@ -242,14 +260,15 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     }
     follower.listening.store(true, Ordering::Relaxed);
     let found = hear_all(database, follower, &lease).await?;
-    let shared = engine.shared.is_some();
-    if (!ours || lease::is_due(&lease, follower.config.bound, shared))
-        && !lease::publish(root, state, backend, me, lease.before_ms()).await?
+    // What is owed was left alone if it is younger.
+    let done_ms = lease.before_ms() - follower.grace_ms();
+    let pause_ms = engine.shared.as_ref().map(|_| follower.pause().as_millis() as i64);
+    if (!ours || lease::is_due(&lease, done_ms, pause_ms))
+        && !lease::publish(root, state, backend, me, done_ms).await?
     {
         return Err(lost());
     }
-    follower.proven.store(sent_ms + 1, Ordering::SeqCst);
-    follower.heard.send_replace(lease.before_ms());
+    follower.prove(sent_ms.checked_sub(follower.grace_ms() as u64), done_ms);
     Ok(found)
 }
 
@@ -266,10 +285,7 @@ fn elsewhere(database: &Database, follower: &Follower, lease: &Lease, sent_ms: u
         return;
     }
     let since_ms = u64::try_from(lease.now_ms - lease.done_ms).unwrap_or(0);
-    if let Some(known_ms) = sent_ms.checked_sub(since_ms) {
-        follower.proven.store(known_ms + 1, Ordering::SeqCst);
-    }
-    follower.heard.send_replace(lease.done_ms);
+    follower.prove(sent_ms.checked_sub(since_ms), lease.done_ms);
 }
 
 /// Takes out what we owed and have done.
@@ -293,7 +309,7 @@ async fn hear_all(
 ) -> Result<bool, DbErr> {
     let backend = database.backend;
     // Whoever owes a bump does it himself, unless he is gone.
-    let since_ms = lease.now_ms - follower.config.bound.as_millis() as i64 / 2;
+    let since_ms = lease.now_ms - follower.grace_ms();
     let own_ms = lease.now_ms - OWN_MS;
     let mut found = false;
     loop {

@@ -1,8 +1,6 @@
 //! Who listens: one process at a time, by a row that it keeps renewing. All times are the
 //! database's own.
 
-use std::time::Duration;
-
 use sea_orm::{DbBackend, DbErr, Statement};
 
 use super::row::now_ms;
@@ -95,9 +93,8 @@ pub(super) async fn give_back(
     root.execute(Statement::from_string(backend, sql)).await.map(drop)
 }
 
-/// Is a new proof due for those who do not listen, or is the lease to be renewed?
-pub(super) fn is_due(lease: &Lease, bound: Duration, shared: bool) -> bool {
-    let since_ms = lease.now_ms - lease.done_ms;
-    let proof = shared && since_ms >= bound.as_millis() as i64 / 4;
+/// Is the lease to be renewed, or is a new proof due for those who do not listen, if there are any?
+pub(super) fn is_due(lease: &Lease, done_ms: i64, proof_ms: Option<i64>) -> bool {
+    let proof = proof_ms.is_some_and(|pause_ms| done_ms - lease.done_ms >= pause_ms);
     proof || lease.until_ms - lease.now_ms < LEASE_MS / 2
 }

@@ -1,0 +1,12 @@
+#![forbid(unsafe_code)]
+#![warn(missing_docs, unreachable_pub, missing_debug_implementations)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::todo, clippy::dbg_macro)]
+#![doc = include_str!("../README.md")]
+
+mod entities;
+mod outbox;
+mod triggers;
+
+pub use entities::Entities;
+pub use outbox::CacheOutbox;
+pub use triggers::CacheTriggers;

@@ -1,0 +1,68 @@
+//! What a transaction owes lies in the outbox until it is done.
+
+use sea_orm::{ActiveModelTrait, ConnectionTrait, Set, TransactionTrait};
+use sea_orm_cache::OutboxConfig;
+
+use crate::support::servers::Backend;
+use crate::support::book;
+use crate::world::{World, hits, price, run};
+
+fn durable() -> OutboxConfig {
+    OutboxConfig::new().durable_bumps()
+}
+
+#[tokio::test]
+async fn a_write_works_as_before_and_leaves_nothing_in_the_outbox() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        unwatched(&world).await;
+        let (cache, db) = world.cache(durable()).await;
+        (price(&db, 1).await, price(&db, 2).await);
+        let model = book::ActiveModel { id: Set(1), price: Set(31), ..Default::default() };
+        assert_eq!(model.update(&db).await.expect("updated").price, 31, "{backend:?}");
+        assert_eq!(price(&db, 1).await, 31, "{backend:?}");
+        assert!(hits(&cache, &db, 2).await, "{backend:?}: it is as precise as ever");
+        let done = db.execute_unprepared("UPDATE book SET price = 32 WHERE id = 1").await;
+        assert_eq!(done.expect("done").rows_affected(), 1, "{backend:?}");
+        assert_eq!(price(&db, 1).await, 32, "{backend:?}");
+        let transaction = db.begin().await.expect("begun");
+        let sql = "UPDATE book SET price = 33 WHERE id = 1";
+        transaction.execute_unprepared(sql).await.expect("done");
+        transaction.commit().await.expect("committed");
+        assert_eq!(price(&db, 1).await, 33, "{backend:?}");
+        let failed = db.execute_unprepared("INSERT INTO review (id, book_id, rating) VALUES (1, 1, 1)");
+        assert!(failed.await.is_err(), "{backend:?}: an error of the database stays one");
+        db.catch_up().await.expect("heard");
+        assert_eq!(world.notes().await, 0, "{backend:?}");
+        // What it did itself is not done again.
+        assert!(hits(&cache, &db, 1).await, "{backend:?}");
+    }
+}
+
+/// Its own writes are not noted by triggers, too.
+async fn unwatched(world: &World) {
+    let outbox = sea_orm_cache::Outbox::default();
+    outbox.unwatch(&world.other, ["author", "book", "review"]).await.expect("no triggers");
+}
+
+#[tokio::test]
+async fn what_a_process_that_died_owed_is_done_by_the_listener() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        unwatched(&world).await;
+        let (cache, db) = world.cache(durable()).await;
+        price(&db, 1).await;
+        // As it left it: the data, and what it owes, which it had no time to do.
+        run(&world.other, "UPDATE book SET price = 44 WHERE id = 1").await;
+        world
+            .write(
+                "INSERT INTO sea_orm_cache_outbox (table_name, operation, row_before, row_after, \
+                 created_ms) VALUES ('gone', 'B', '2:-', '0000000000000001', 0)",
+            )
+            .await;
+        db.catch_up().await.expect("heard");
+        assert_eq!(price(&db, 1).await, 44, "{backend:?}");
+        assert_eq!(world.notes().await, 0, "{backend:?}");
+        drop(cache);
+    }
+}

@@ -1,0 +1,66 @@
+//! One process listens at a time, and nobody answers by what he can't know.
+
+use sea_orm_cache::OutboxConfig;
+
+use crate::scenes;
+use crate::support::TTL;
+use crate::support::servers::Backend;
+use crate::world::{World, hits, number, price};
+
+#[tokio::test]
+async fn when_nobody_has_listened_for_longer_than_the_bound_the_database_answers() {
+    for backend in Backend::reachable() {
+        let (cached, fresh) = scenes::nobody_listens_for_longer_than_the_bound(backend).await;
+        assert_eq!(cached, fresh, "{backend:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_caches_without_a_store_only_the_listener_answers() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let (first, db) = world.cache(OutboxConfig::new().bound(TTL)).await;
+        price(&db, 1).await;
+        let (second, other) = world.cache(OutboxConfig::new().bound(TTL)).await;
+        assert!(world.log.take().iter().any(|line| line.contains("another process listens")));
+        price(&other, 1).await;
+        assert!(!hits(&second, &other, 1).await, "{backend:?}: it would not hear");
+        assert!(hits(&first, &db, 1).await, "{backend:?}");
+        // The one that listened goes, and gives the lease back.
+        drop((first, db));
+        other.catch_up().await.expect("taken over");
+        price(&other, 1).await;
+        assert!(hits(&second, &other, 1).await, "{backend:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_over_from_one_that_is_gone_forgets_what_he_did_not_hear() {
+    for backend in Backend::reachable() {
+        let (cached, fresh) = scenes::somebody_else_listened_meanwhile(backend).await;
+        assert_eq!(cached, fresh, "{backend:?}");
+    }
+}
+
+#[tokio::test]
+async fn processes_that_share_a_store_hear_through_the_one_that_listens() {
+    let Ok(url) = std::env::var("REDIS_URL") else { return };
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let prefix = world.file.name.clone();
+        let (first, one) = world.sharing(OutboxConfig::new().bound(TTL), &prefix, &url).await;
+        let (second, two) = world.sharing(OutboxConfig::new().bound(TTL), &prefix, &url).await;
+        for (cache, db) in [(&first, &one), (&second, &two)] {
+            price(db, 1).await;
+            assert!(hits(cache, db, 1).await, "{backend:?}");
+        }
+        world.write("UPDATE book SET price = 66 WHERE id = 1").await;
+        two.catch_up().await.expect("heard");
+        assert_eq!((price(&two, 1).await, price(&one, 1).await), (66, 66), "{backend:?}");
+        let listening = |cache: &sea_orm_cache::QueryCache| {
+            cache.stats().outbox.expect("an outbox").listening
+        };
+        assert!(listening(&first) && !listening(&second), "{backend:?}");
+        assert_eq!(number(&world.other, "SELECT count(*) FROM sea_orm_cache_outbox").await, 0);
+    }
+}

@@ -1,0 +1,12 @@
+//! What other programs write, and what a process that died owed: who hears it, and what happens
+//! while nobody does.
+
+mod durable;
+mod foreign;
+mod kill;
+mod leases;
+mod notes;
+mod scenes;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
