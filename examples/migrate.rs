@@ -9,8 +9,8 @@ use sea_orm_cache_migration::{CacheOutbox, CacheTriggers};
 use sea_orm_migration::prelude::*;
 
 mod book {
-    use sea_orm_migration::sea_orm;
     use sea_orm::entity::prelude::*;
+    use sea_orm_migration::sea_orm;
 
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "book")]

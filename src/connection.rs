@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel,
-    QueryResult, QueryTrait, SqliteTransactionMode, Statement, StatementBuilder, TransactionError, TransactionOptions,
-    TransactionTrait,
+    QueryResult, QueryTrait, SqliteTransactionMode, Statement, StatementBuilder, TransactionError,
+    TransactionOptions, TransactionTrait,
 };
 
 use crate::cache::QueryCache;
@@ -328,9 +328,10 @@ where
         want: Want,
     ) -> Result<Answer, DbErr> {
         // SQLite would refuse the write if another one came between the begin and it.
-        let sqlite_transaction_mode =
-            (self.database.backend == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
-        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+        let sqlite_transaction_mode = (self.database.backend == DbBackend::Sqlite)
+            .then_some(SqliteTransactionMode::Immediate);
+        let options =
+            TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
         let transaction = self.begin_with_options(options).await?;
         match transaction.run(call, want).await {
             Ok(answer) => transaction.commit().await.map(|()| answer),

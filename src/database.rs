@@ -346,7 +346,8 @@ impl Database {
 
     /// Is each write to note what it owes? Where raw SQL has a transaction open none of ours fits in.
     pub(crate) fn owes(&self) -> bool {
-        self.follower.as_ref().is_some_and(|follower| follower.is_durable()) && self.raw_depth() == 0
+        self.follower.as_ref().is_some_and(|follower| follower.is_durable())
+            && self.raw_depth() == 0
     }
 
     /// Notes in the outbox what a transaction is about to owe, as part of it, if that was asked for.

@@ -87,10 +87,10 @@ pub use explain::Explanation;
 pub use invalidate::Invalidate;
 pub use key::{Family, Key};
 pub use kv::{Kv, KvConfig, KvLock};
+pub use outbox::{Outbox, OutboxConfig};
 #[cfg(feature = "entity-registry")]
 #[doc(hidden)]
 pub use registry::{Registered, submit};
-pub use outbox::{Outbox, OutboxConfig};
 pub use remember::{Dependencies, Dependency, Detached, Inline, Valued};
 #[cfg(feature = "macros")]
 #[doc(hidden)]

@@ -109,7 +109,10 @@ async fn a_column_that_is_added_or_dropped_later_is_told_and_no_write_is_lost() 
         run(&db, "ALTER TABLE book ADD COLUMN pages INTEGER").await;
         assert_eq!(outdated(&db).await, ["book"], "{backend:?}");
         run(&db, "UPDATE book SET pages = 3").await;
-        CacheTriggers::for_entities((book::Entity,)).up(&SchemaManager::new(&db)).await.expect("up");
+        CacheTriggers::for_entities((book::Entity,))
+            .up(&SchemaManager::new(&db))
+            .await
+            .expect("up");
         assert!(outdated(&db).await.is_empty(), "{backend:?}");
 
         // SQLite refuses it for as long as a trigger names the column.

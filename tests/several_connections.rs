@@ -80,7 +80,8 @@ async fn who_may_not_see_the_triggers_is_told_so_and_every_write_invalidates_eve
     stage.plain.execute_unprepared(&grant).await.expect("a user");
     let pool = connect(&stage.test.url().replace("root@", &format!("{user}@")), 1).await;
     let db = stage.cache.connect(pool.clone()).await.expect("a connection");
-    assert!(stage.log.take().iter().any(|line| line.contains("GRANT TRIGGER")));
+    let log = stage.log.take();
+    assert!(log.iter().any(|line| line.contains("GRANT TRIGGER")), "{log:?}");
     let hits = || stage.cache.stats().total.hits;
     let before = hits();
     names(&db).await;

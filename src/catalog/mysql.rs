@@ -381,10 +381,12 @@ async fn read_triggers(
         {
             table.rewritten = true;
         }
-        found.push((table, event, row.try_get_by::<String, _>("body")?));
+        found.push((table, event, row.try_get_by::<Option<String>, _>("body")?));
     }
     for (table, event, body) in found {
-        let writes = trigger::body_writes(&body, Dialect::MySql, schema);
+        // MariaDB shows some who have no right to it that there is a trigger, and not what it does.
+        let writes = body.as_ref().and_then(|b| trigger::body_writes(b, Dialect::MySql, schema));
+        let body = body.unwrap_or_default();
         schema.triggers.push(Trigger { table, event, of: Vec::new(), writes, body });
     }
     Ok(())

@@ -28,11 +28,7 @@ impl Lease {
     }
 }
 
-pub(super) async fn ask(
-    root: &dyn Root,
-    state: &str,
-    backend: DbBackend,
-) -> Result<Lease, DbErr> {
+pub(super) async fn ask(root: &dyn Root, state: &str, backend: DbBackend) -> Result<Lease, DbErr> {
     let now = now_ms(backend);
     let sql = format!(
         "SELECT {now} AS now_ms, owner, until_ms, done_ms FROM {state} WHERE name = 'listener'"
@@ -88,8 +84,7 @@ pub(super) async fn give_back(
     backend: DbBackend,
     me: &str,
 ) -> Result<(), DbErr> {
-    let sql =
-        format!("UPDATE {state} SET until_ms = 0 WHERE name = 'listener' AND owner = '{me}'");
+    let sql = format!("UPDATE {state} SET until_ms = 0 WHERE name = 'listener' AND owner = '{me}'");
     root.execute(Statement::from_string(backend, sql)).await.map(drop)
 }
 

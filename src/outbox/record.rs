@@ -51,7 +51,8 @@ fn changed(text: &str, table: &Table) -> Option<Vec<Name>> {
         }
         // All that were compared are in it: others were added later.
         Value::Object(compared) => {
-            let may_have_changed = |column: &&Column| compared.get(&*column.name).is_none_or(is_one);
+            let may_have_changed =
+                |column: &&Column| compared.get(&*column.name).is_none_or(is_one);
             let plain = table.columns.iter().filter(|column| !column.generated);
             plain.filter(may_have_changed).map(|column| column.name.clone()).collect()
         }

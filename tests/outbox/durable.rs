@@ -3,8 +3,8 @@
 use sea_orm::{ActiveModelTrait, ConnectionTrait, Set, TransactionTrait};
 use sea_orm_cache::OutboxConfig;
 
-use crate::support::servers::Backend;
 use crate::support::book;
+use crate::support::servers::Backend;
 use crate::world::{World, hits, price, run};
 
 fn durable() -> OutboxConfig {
@@ -30,7 +30,8 @@ async fn a_write_works_as_before_and_leaves_nothing_in_the_outbox() {
         transaction.execute_unprepared(sql).await.expect("done");
         transaction.commit().await.expect("committed");
         assert_eq!(price(&db, 1).await, 33, "{backend:?}");
-        let failed = db.execute_unprepared("INSERT INTO review (id, book_id, rating) VALUES (1, 1, 1)");
+        let failed =
+            db.execute_unprepared("INSERT INTO review (id, book_id, rating) VALUES (1, 1, 1)");
         assert!(failed.await.is_err(), "{backend:?}: an error of the database stays one");
         db.catch_up().await.expect("heard");
         assert_eq!(world.notes().await, 0, "{backend:?}");

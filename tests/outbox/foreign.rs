@@ -145,7 +145,8 @@ async fn triggers_leave_a_write_s_own_answer_alone() {
     for backend in Backend::reachable() {
         let world = World::new(backend).await;
         use sea_orm::ConnectionTrait;
-        let done = world.other.execute_unprepared("UPDATE book SET price = 1 WHERE genre = 1").await;
+        let done =
+            world.other.execute_unprepared("UPDATE book SET price = 1 WHERE genre = 1").await;
         assert_eq!(done.expect("done").rows_affected(), 2, "{backend:?}");
         let insert = "INSERT INTO review (book_id, rating) VALUES (1, 5)";
         let done = world.other.execute_unprepared(insert).await.expect("done");

@@ -65,7 +65,11 @@ async fn a_worker() {
             set(Fault::OwesNothing);
         }
         let die = async { std::process::abort() };
-        if after { gate.after(text, die) } else { gate.before(text, die) }
+        if after {
+            gate.after(text, die)
+        } else {
+            gate.before(text, die)
+        }
         let _ = db.execute_unprepared("UPDATE book SET price = 500 WHERE id = 1").await;
         println!("survived");
         return;
@@ -110,9 +114,7 @@ async fn is_over(world: &World, mut child: Child) {
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
              AND application_name = '' AND state <> 'idle' AND pid <> pg_backend_pid()"
         }
-        Backend::MySql => {
-            "SELECT CAST(count(*) AS SIGNED) FROM information_schema.innodb_trx"
-        }
+        Backend::MySql => "SELECT CAST(count(*) AS SIGNED) FROM information_schema.innodb_trx",
     };
     while number(&world.other, sql).await > 0 {
         tokio::task::yield_now().await;
@@ -123,10 +125,13 @@ async fn is_over(world: &World, mut child: Child) {
 async fn compare(world: &World, db: &sea_orm_cache::CachedConnection) -> Vec<(i64, i64)> {
     let mut all = Vec::new();
     for id in 1..=5 {
-        let fresh = format!("SELECT CAST(price AS {}) FROM book WHERE id = {id}", match world.file.backend {
-            Backend::MySql => "SIGNED",
-            _ => "BIGINT",
-        });
+        let fresh = format!(
+            "SELECT CAST(price AS {}) FROM book WHERE id = {id}",
+            match world.file.backend {
+                Backend::MySql => "SIGNED",
+                _ => "BIGINT",
+            }
+        );
         all.push((price(db, id).await.into(), number(&world.other, &fresh).await));
     }
     all
@@ -149,7 +154,10 @@ async fn whichever_step_a_process_dies_at_what_it_committed_is_heard() {
             is_over(&world, worker(&world, &format!("step {number} whole"))).await;
             db.catch_up().await.expect("heard");
             let all = compare(&world, &db).await;
-            assert!(all.iter().all(|(cached, fresh)| cached == fresh), "{backend:?} {step:?}: {all:?}");
+            assert!(
+                all.iter().all(|(cached, fresh)| cached == fresh),
+                "{backend:?} {step:?}: {all:?}"
+            );
             let committed = *step == ("COMMIT", true);
             assert_eq!(all[0].1 == 500, committed, "{backend:?} {step:?}: it died where it should");
         }
@@ -194,7 +202,10 @@ async fn a_process_that_is_killed_under_load_leaves_nothing_stale() {
             is_over(&world, child).await;
             db.catch_up().await.expect("heard");
             let all = compare(&world, &db).await;
-            assert!(all.iter().all(|(cached, fresh)| cached == fresh), "{backend:?} {round}: {all:?}");
+            assert!(
+                all.iter().all(|(cached, fresh)| cached == fresh),
+                "{backend:?} {round}: {all:?}"
+            );
         }
         run(&world.other, "SELECT 1").await;
     }

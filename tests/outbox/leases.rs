@@ -57,9 +57,8 @@ async fn processes_that_share_a_store_hear_through_the_one_that_listens() {
         world.write("UPDATE book SET price = 66 WHERE id = 1").await;
         two.catch_up().await.expect("heard");
         assert_eq!((price(&two, 1).await, price(&one, 1).await), (66, 66), "{backend:?}");
-        let listening = |cache: &sea_orm_cache::QueryCache| {
-            cache.stats().outbox.expect("an outbox").listening
-        };
+        let listening =
+            |cache: &sea_orm_cache::QueryCache| cache.stats().outbox.expect("an outbox").listening;
         assert!(listening(&first) && !listening(&second), "{backend:?}");
         assert_eq!(number(&world.other, "SELECT count(*) FROM sea_orm_cache_outbox").await, 0);
     }

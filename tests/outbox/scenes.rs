@@ -56,9 +56,7 @@ pub async fn somebody_else_listened_meanwhile(backend: Backend) -> Seen {
     told(&world, "another process listens").await;
     world.write("UPDATE book SET price = 55 WHERE id = 1").await;
     world.write("DELETE FROM sea_orm_cache_outbox").await;
-    world
-        .write("UPDATE sea_orm_cache_outbox_state SET until_ms = 1 WHERE name = 'listener'")
-        .await;
+    world.write("UPDATE sea_orm_cache_outbox_state SET until_ms = 1 WHERE name = 'listener'").await;
     db.catch_up().await.expect("taken over");
     assert!(cache.stats().outbox.expect("an outbox").listening, "{backend:?}");
     seen(&world, &db).await

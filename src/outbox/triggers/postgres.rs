@@ -6,6 +6,7 @@
 //! A session with `sea_orm_cache.own = on` is one of ours, which bumps by itself.
 
 use super::{Watched, recorded};
+use crate::schema::Column;
 
 /// A statement that touches more rows is noted as one that may have changed the whole table: as
 /// many as a capture of our own reads.
@@ -28,19 +29,24 @@ pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
 
 pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
     let table = watched.table;
-    let key: Vec<_> = table.primary_key().map(|column| literal(&column.name)).collect();
-    let keys: Vec<_> = recorded(table).map(|column| literal(&column.name)).collect();
+    let array = |columns: Vec<&Column>| {
+        let names: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();
+        literal(&format!("{{{}}}", names.join(",")))
+    };
+    let keys: Vec<_> = recorded(table).map(|column| &column.name).collect();
+    let others = table.columns.iter().filter(|column| !keys.contains(&&column.name)).collect();
     let function = function_name(watched.outbox.rsplit('.').next().unwrap_or_default());
     let schema = match watched.outbox.rsplit_once('.') {
         Some((schema, _)) => format!("{schema}."),
         None => String::new(),
     };
-    let arguments = format!(
-        "{}, {}, {}",
+    let arguments = [
         literal(&table.name),
-        literal(&array(&key)),
-        literal(&array(&keys)),
-    );
+        array(table.primary_key().collect()),
+        array(table.columns.iter().collect()),
+        array(others),
+    ];
+    let arguments = arguments.join(", ");
     let mut all = Vec::new();
     for (event, when, referencing) in EVENTS {
         let name = watched.quote(&watched.trigger(event));
@@ -54,13 +60,9 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
     all
 }
 
-/// An array's text, of literals.
-fn array(literals: &[String]) -> String {
-    let quoted = literals.iter().map(|literal| {
-        let name = literal[1..literal.len() - 1].replace("''", "'");
-        format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
-    });
-    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+/// An element of an array's text.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn literal(text: &str) -> String {
@@ -75,8 +77,9 @@ pub(super) fn drop_function(outbox: &str) -> String {
     format!("DROP FUNCTION IF EXISTS {}()", function_name(outbox))
 }
 
-/// The function for all tables. It runs as its owner: whoever may write a table need not be
-/// allowed to write the outbox.
+/// The function for all tables. It runs as its owner: whoever may write a table need not be allowed
+/// to write the outbox. Most updates are of one row, which keeps its key: that is done without a
+/// query for it.
 pub(super) fn function(outbox: &str, spelled: &str) -> String {
     let schema = spelled.rsplit_once('.').map_or(String::new(), |(schema, _)| format!("{schema}."));
     let name = function_name(outbox);
@@ -84,46 +87,67 @@ pub(super) fn function(outbox: &str, spelled: &str) -> String {
         r#"CREATE OR REPLACE FUNCTION {schema}{name}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-    keys constant text[] := TG_ARGV[2];
+    key constant text[] := TG_ARGV[1];
+    columns constant text[] := TG_ARGV[2];
+    others constant text[] := TG_ARGV[3];
     now_ms constant bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
-    many boolean;
+    old_rows jsonb[];
+    new_rows jsonb[];
+    moved boolean := false;
+    changed text := '';
+    c text;
 BEGIN
     IF current_setting('sea_orm_cache.own', true) = 'on' THEN
         RETURN NULL;
     END IF;
-    IF TG_OP = 'TRUNCATE' THEN
-        many := true;
-    ELSIF TG_OP = 'DELETE' THEN
-        many := (SELECT count(*) > {MAX_ROWS} FROM (SELECT FROM sea_orm_old LIMIT {MAX_ROWS} + 1) few);
-    ELSE
-        many := (SELECT count(*) > {MAX_ROWS} FROM (SELECT FROM sea_orm_new LIMIT {MAX_ROWS} + 1) few);
+    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' THEN
+        old_rows := ARRAY(SELECT to_jsonb(r) FROM sea_orm_old r LIMIT {MAX_ROWS} + 1);
     END IF;
-    IF many THEN
+    IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' THEN
+        new_rows := ARRAY(SELECT to_jsonb(r) FROM sea_orm_new r LIMIT {MAX_ROWS} + 1);
+    END IF;
+    IF TG_OP = 'TRUNCATE' OR cardinality(old_rows) > {MAX_ROWS} OR cardinality(new_rows) > {MAX_ROWS} THEN
         INSERT INTO {spelled} (table_name, operation, created_ms) VALUES (TG_ARGV[0], '*', now_ms);
+        RETURN NULL;
     ELSIF TG_OP = 'INSERT' THEN
         INSERT INTO {spelled} (table_name, operation, row_after, created_ms)
-        SELECT TG_ARGV[0], 'I', (SELECT json_object_agg(key, value) FROM json_each(row_to_json(n)) WHERE key = ANY (keys)), now_ms
-        FROM sea_orm_new n;
+        SELECT TG_ARGV[0], 'I', r - others, now_ms FROM unnest(new_rows) r;
+        RETURN NULL;
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO {spelled} (table_name, operation, row_before, created_ms)
-        SELECT TG_ARGV[0], 'D', (SELECT json_object_agg(key, value) FROM json_each(row_to_json(o)) WHERE key = ANY (keys)), now_ms
-        FROM sea_orm_old o;
-    ELSE
-        -- A row that has no partner went, or came, under another primary key.
-        INSERT INTO {spelled} (table_name, operation, row_before, row_after, changed, created_ms)
-        SELECT TG_ARGV[0],
-            CASE WHEN o.there IS NULL THEN 'I' WHEN n.there IS NULL THEN 'D' ELSE 'U' END,
-            (SELECT json_object_agg(key, value) FROM json_each(o.whole) WHERE key = ANY (keys)),
-            (SELECT json_object_agg(key, value) FROM json_each(n.whole) WHERE key = ANY (keys)),
-            (SELECT coalesce(json_agg(a.key), '[]') FROM json_each_text(n.whole) a
-                JOIN json_each_text(o.whole) b ON a.key = b.key WHERE a.value IS DISTINCT FROM b.value),
-            now_ms
-        FROM (SELECT true AS there, w.whole, identity.of FROM (SELECT row_to_json(r) AS whole FROM sea_orm_old r) w
-                CROSS JOIN LATERAL (SELECT array_agg(w.whole ->> k ORDER BY k) AS of FROM unnest(TG_ARGV[1]::text[]) k) identity) o
-        FULL JOIN (SELECT true AS there, w.whole, identity.of FROM (SELECT row_to_json(r) AS whole FROM sea_orm_new r) w
-                CROSS JOIN LATERAL (SELECT array_agg(w.whole ->> k ORDER BY k) AS of FROM unnest(TG_ARGV[1]::text[]) k) identity) n
-            ON o.of = n.of;
+        SELECT TG_ARGV[0], 'D', r - others, now_ms FROM unnest(old_rows) r;
+        RETURN NULL;
     END IF;
+    IF cardinality(old_rows) = 1 AND cardinality(new_rows) = 1 THEN
+        FOREACH c IN ARRAY columns LOOP
+            IF old_rows[1] ->> c IS DISTINCT FROM new_rows[1] ->> c THEN
+                changed := changed || ',' || to_json(c)::text;
+                moved := moved OR c = ANY (key);
+            END IF;
+        END LOOP;
+        IF NOT moved THEN
+            -- Of columns that were added since nothing more is told.
+            IF old_rows[1] - columns IS DISTINCT FROM new_rows[1] - columns THEN
+                changed := NULL;
+            END IF;
+            INSERT INTO {spelled} (table_name, operation, row_before, row_after, changed, created_ms)
+            VALUES (TG_ARGV[0], 'U', old_rows[1] - others, new_rows[1] - others,
+                '[' || substr(changed, 2) || ']', now_ms);
+            RETURN NULL;
+        END IF;
+    END IF;
+    -- A row that has no partner went, or came, under another primary key.
+    INSERT INTO {spelled} (table_name, operation, row_before, row_after, changed, created_ms)
+    SELECT TG_ARGV[0],
+        CASE WHEN o.r IS NULL THEN 'I' WHEN n.r IS NULL THEN 'D' ELSE 'U' END,
+        o.r - others, n.r - others,
+        CASE WHEN o.r - columns IS NOT DISTINCT FROM n.r - columns THEN
+            (SELECT coalesce(jsonb_agg(x), '[]') FROM unnest(columns) x WHERE o.r ->> x IS DISTINCT FROM n.r ->> x)
+        END,
+        now_ms
+    FROM (SELECT r, (SELECT array_agg(r ->> k ORDER BY k) FROM unnest(key) k) AS id FROM unnest(old_rows) r) o
+    FULL JOIN (SELECT r, (SELECT array_agg(r ->> k ORDER BY k) FROM unnest(key) k) AS id FROM unnest(new_rows) r) n
+        ON o.id = n.id;
     RETURN NULL;
 END
 $body$"#
