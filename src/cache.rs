@@ -156,6 +156,12 @@ impl Engine {
         }
     }
 
+    fn add(&self, database: &Arc<Database>) {
+        let mut all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|known| known.strong_count() > 0);
+        all.push(Arc::downgrade(database));
+    }
+
     pub(crate) fn connected(&self) -> Vec<Arc<Database>> {
         let all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter_map(Weak::upgrade).collect()
@@ -330,10 +336,7 @@ impl QueryCache {
         }
         database.load().await;
         self.engine.identify(identity);
-        let mut all = self.engine.databases.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|known| known.strong_count() > 0);
-        all.push(Arc::downgrade(&database));
-        drop(all);
+        self.engine.add(&database);
         outbox::begin(&database).await;
         Ok(CachedConnection::new(inner, database))
     }

@@ -246,7 +246,9 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     settle(root, follower, backend).await?;
     let lease = lease::ask(root, state, backend).await?;
     let ours = lease.owner == *me && lease.until_ms >= lease.now_ms;
-    if !ours && !(lease.until_ms < lease.now_ms && lease::take(root, state, backend, me).await?) {
+    let free = lease.until_ms < lease.now_ms;
+    let have = ours || (free && lease::take(root, state, backend, me).await?);
+    if !have {
         follower.listening.store(false, Ordering::Relaxed);
         elsewhere(database, follower, &lease, sent_ms);
         return Ok(false);

@@ -17,7 +17,8 @@ async fn a_write_works_as_before_and_leaves_nothing_in_the_outbox() {
         let world = World::new(backend).await;
         unwatched(&world).await;
         let (cache, db) = world.cache(durable()).await;
-        (price(&db, 1).await, price(&db, 2).await);
+        price(&db, 1).await;
+        price(&db, 2).await;
         let model = book::ActiveModel { id: Set(1), price: Set(31), ..Default::default() };
         assert_eq!(model.update(&db).await.expect("updated").price, 31, "{backend:?}");
         assert_eq!(price(&db, 1).await, 31, "{backend:?}");

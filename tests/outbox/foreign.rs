@@ -13,7 +13,8 @@ async fn a_row_that_another_program_changed_ends_and_others_stay() {
     for backend in Backend::reachable() {
         let world = World::new(backend).await;
         let (cache, db) = world.cache(OutboxConfig::new()).await;
-        (price(&db, 1).await, price(&db, 2).await);
+        price(&db, 1).await;
+        price(&db, 2).await;
         world.write("UPDATE book SET price = 77 WHERE id = 1").await;
         db.catch_up().await.expect("heard");
         assert!(hits(&cache, &db, 2).await, "{backend:?}: another row's entry stays");
@@ -24,6 +25,14 @@ async fn a_row_that_another_program_changed_ends_and_others_stay() {
         world.write("UPDATE book SET price = price WHERE id = 1").await;
         db.catch_up().await.expect("heard");
         assert!(hits(&cache, &db, 1).await, "{backend:?}: nothing was changed");
+    }
+}
+
+#[tokio::test]
+async fn what_another_program_wrote_is_read_once_it_was_heard() {
+    for backend in Backend::reachable() {
+        let (cached, fresh) = crate::scenes::another_program_writes(backend).await;
+        assert_eq!(cached, fresh, "{backend:?}");
     }
 }
 

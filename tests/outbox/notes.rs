@@ -44,7 +44,8 @@ async fn more_notes_than_are_read_at_once_are_all_heard() {
     for backend in Backend::reachable() {
         let world = World::new(backend).await;
         let (cache, db) = world.cache(OutboxConfig::new()).await;
-        (price(&db, 1).await, price(&db, 5).await);
+        price(&db, 1).await;
+        price(&db, 5).await;
         let many = "INSERT INTO sea_orm_cache_outbox \
             (table_name, operation, row_before, row_after, changed, created_ms) \
             SELECT 'review', 'I', NULL, '{\"id\": 9}', NULL, a.id FROM book a, book b, book c, book d, book e";
