@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::event::Observer;
 use crate::kv::KvConfig;
 use crate::shared::{Coherence, Shared, WhenAway};
-use crate::store::Store;
+use crate::store::{Consistency, Store};
 #[cfg(feature = "redis")]
 use crate::store::{RedisConfig, RedisStore};
 
@@ -49,6 +49,7 @@ pub struct QueryCacheBuilder {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) named: BTreeMap<String, KvConfig>,
     store: Option<Behind>,
+    consistency: Consistency,
     coherence: Coherence,
     when_away: WhenAway,
 }
@@ -84,6 +85,8 @@ impl Default for QueryCacheBuilder {
             observer: None,
             named: BTreeMap::new(),
             store: None,
+            // The cache's own promise rests on it.
+            consistency: Consistency::Full,
             coherence: Coherence::default(),
             when_away: WhenAway::default(),
         }
@@ -191,6 +194,20 @@ impl QueryCacheBuilder {
         self
     }
 
+    /// Takes a store also if it promises no more than this, and so gives up a part of what the cache
+    /// promises: [`Consistency`] says which. Without it such a store is refused.
+    ///
+    /// ```
+    /// use sea_orm_cache::QueryCache;
+    /// use sea_orm_cache::store::Consistency;
+    ///
+    /// let builder = QueryCache::builder().weaker_consistency(Consistency::PerKey);
+    /// ```
+    pub fn weaker_consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = consistency;
+        self
+    }
+
     /// A cache of single values apart from [`QueryCache::kv`], with a TTL and limits of its own;
     /// [`QueryCache::kv_named`] gives it. Its name is of letters, digits, `-`, `_` and `.`. Of two
     /// with the same name the later one counts.
@@ -226,7 +243,7 @@ impl QueryCacheBuilder {
     /// # Errors
     ///
     /// [`Error::is_config`] if a setting is wrong, the message names it, or if the store does not
-    /// let us in; with a store, [`Error::is_no_runtime`] outside a Tokio runtime.
+    /// let us in, or promises less than [was asked for](Self::weaker_consistency); with a store, [`Error::is_no_runtime`] outside a Tokio runtime.
     pub async fn build(mut self) -> Result<QueryCache, Error> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let names = self.named.keys().map(|name| ("the name of a cache", &**name));
@@ -259,6 +276,14 @@ impl QueryCacheBuilder {
                 Some(Arc::new(RedisStore::new(*config, &self.prefix, self.version)?) as Arc<_>)
             }
         };
+        if let Some(store) = &store {
+            let promised = store.consistency();
+            if promised < self.consistency {
+                return Err(Error::config(format!(
+                    "{store:?} promises too little ({promised:?}): {promised}; to use it all the                      same say weaker_consistency(Consistency::{promised:?})"
+                )));
+            }
+        }
         let shared = store.map(|store| Shared::new(store, self.coherence, self.when_away));
         let engine = Arc::new(Engine::new(self, shared));
         Shared::start(&engine).await?;
