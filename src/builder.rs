@@ -12,6 +12,8 @@ use crate::event::Observer;
 use crate::kv::KvConfig;
 use crate::shared::{Coherence, Shared, WhenAway};
 use crate::store::{Consistency, Store};
+#[cfg(feature = "opendal")]
+use crate::store::{OpendalConfig, OpendalStore};
 #[cfg(feature = "redis")]
 use crate::store::{RedisConfig, RedisStore};
 
@@ -59,6 +61,8 @@ enum Behind {
     Store(Arc<dyn Store>),
     #[cfg(feature = "redis")]
     Redis(Box<RedisConfig>),
+    #[cfg(feature = "opendal")]
+    Opendal(Box<OpendalConfig>),
 }
 
 impl Default for QueryCacheBuilder {
@@ -188,6 +192,23 @@ impl QueryCacheBuilder {
         self
     }
 
+    /// The same through a service of Apache OpenDAL's: files of one machine, or Memcached. It does
+    /// not tell of writes, so there is [`Coherence::Strong`] alone, and it has no place for
+    /// [`Kv`](crate::Kv).
+    ///
+    /// ```
+    /// use sea_orm_cache::QueryCache;
+    /// use sea_orm_cache::store::OpendalConfig;
+    ///
+    /// let folder = std::env::temp_dir().join("sea-orm-cache-doc");
+    /// let builder = QueryCache::builder().opendal(OpendalConfig::filesystem(folder));
+    /// ```
+    #[cfg(feature = "opendal")]
+    pub fn opendal(mut self, config: OpendalConfig) -> Self {
+        self.store = Some(Behind::Opendal(config.into()));
+        self
+    }
+
     /// The same with a store of another kind.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Some(Behind::Store(Arc::new(store)));
@@ -274,6 +295,10 @@ impl QueryCacheBuilder {
             #[cfg(feature = "redis")]
             Some(Behind::Redis(config)) => {
                 Some(Arc::new(RedisStore::new(*config, &self.prefix, self.version)?) as Arc<_>)
+            }
+            #[cfg(feature = "opendal")]
+            Some(Behind::Opendal(config)) => {
+                Some(Arc::new(OpendalStore::new(*config, &self.prefix, self.version)?) as Arc<_>)
             }
         };
         if let Some(store) = &store {

@@ -27,6 +27,8 @@
 mod cells;
 mod consistency;
 mod null;
+#[cfg(feature = "opendal")]
+mod opendal;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -40,6 +42,8 @@ use async_trait::async_trait;
 pub use self::cells::{Cells, Counted, When};
 pub use self::consistency::Consistency;
 pub use self::null::NullStore;
+#[cfg(feature = "opendal")]
+pub use self::opendal::{OpendalConfig, OpendalStore};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, RedisStore};
 use crate::key::Key;
