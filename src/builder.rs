@@ -12,7 +12,9 @@ use crate::event::Observer;
 use crate::kv::KvConfig;
 use crate::outbox::OutboxConfig;
 use crate::shared::{Coherence, Shared, WhenAway};
-use crate::store::Store;
+use crate::store::{Consistency, Store};
+#[cfg(feature = "opendal")]
+use crate::store::{OpendalConfig, OpendalStore};
 #[cfg(feature = "redis")]
 use crate::store::{RedisConfig, RedisStore};
 
@@ -51,6 +53,7 @@ pub struct QueryCacheBuilder {
     pub(crate) named: BTreeMap<String, KvConfig>,
     pub(crate) outbox: Option<OutboxConfig>,
     store: Option<Behind>,
+    consistency: Consistency,
     coherence: Coherence,
     when_away: WhenAway,
 }
@@ -60,6 +63,8 @@ enum Behind {
     Store(Arc<dyn Store>),
     #[cfg(feature = "redis")]
     Redis(Box<RedisConfig>),
+    #[cfg(feature = "opendal")]
+    Opendal(Box<OpendalConfig>),
 }
 
 impl Default for QueryCacheBuilder {
@@ -87,6 +92,8 @@ impl Default for QueryCacheBuilder {
             named: BTreeMap::new(),
             outbox: None,
             store: None,
+            // The cache's own promise rests on it.
+            consistency: Consistency::Full,
             coherence: Coherence::default(),
             when_away: WhenAway::default(),
         }
@@ -188,9 +195,40 @@ impl QueryCacheBuilder {
         self
     }
 
+    /// The same through a service of Apache OpenDAL's: files of one machine, or Memcached. It does
+    /// not tell of writes, so there is [`Coherence::Strong`] alone, and it has no place for
+    /// [`Kv`](crate::Kv).
+    ///
+    /// ```
+    /// use sea_orm_cache::QueryCache;
+    /// use sea_orm_cache::store::OpendalConfig;
+    ///
+    /// let folder = std::env::temp_dir().join("sea-orm-cache-doc");
+    /// let builder = QueryCache::builder().opendal(OpendalConfig::filesystem(folder));
+    /// ```
+    #[cfg(feature = "opendal")]
+    pub fn opendal(mut self, config: OpendalConfig) -> Self {
+        self.store = Some(Behind::Opendal(config.into()));
+        self
+    }
+
     /// The same with a store of another kind.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Some(Behind::Store(Arc::new(store)));
+        self
+    }
+
+    /// Takes a store also if it promises no more than this, and so gives up a part of what the cache
+    /// promises: [`Consistency`] says which. Without it such a store is refused.
+    ///
+    /// ```
+    /// use sea_orm_cache::QueryCache;
+    /// use sea_orm_cache::store::Consistency;
+    ///
+    /// let builder = QueryCache::builder().weaker_consistency(Consistency::PerKey);
+    /// ```
+    pub fn weaker_consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = consistency;
         self
     }
 
@@ -243,7 +281,7 @@ impl QueryCacheBuilder {
     /// # Errors
     ///
     /// [`Error::is_config`] if a setting is wrong, the message names it, or if the store does not
-    /// let us in; with a store, [`Error::is_no_runtime`] outside a Tokio runtime.
+    /// let us in, or promises less than [was asked for](Self::weaker_consistency); with a store, [`Error::is_no_runtime`] outside a Tokio runtime.
     pub async fn build(mut self) -> Result<QueryCache, Error> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let names = self.named.keys().map(|name| ("the name of a cache", &**name));
@@ -278,7 +316,19 @@ impl QueryCacheBuilder {
             Some(Behind::Redis(config)) => {
                 Some(Arc::new(RedisStore::new(*config, &self.prefix, self.version)?) as Arc<_>)
             }
+            #[cfg(feature = "opendal")]
+            Some(Behind::Opendal(config)) => {
+                Some(Arc::new(OpendalStore::new(*config, &self.prefix, self.version)?) as Arc<_>)
+            }
         };
+        if let Some(store) = &store {
+            let promised = store.consistency();
+            if promised < self.consistency {
+                return Err(Error::config(format!(
+                    "{store:?} promises too little ({promised:?}): {promised}; to use it all the                      same say weaker_consistency(Consistency::{promised:?})"
+                )));
+            }
+        }
         let shared = store.map(|store| Shared::new(store, self.coherence, self.when_away));
         let engine = Arc::new(Engine::new(self, shared));
         Shared::start(&engine).await?;

@@ -79,6 +79,14 @@ pub enum Fault {
     OutboxKeepsEntries,
     /// A transaction does not note what it owes.
     OwesNothing,
+    /// In a store of files: versions are deleted once, in any order.
+    OnePass,
+    /// Guards are compared before late versions are taken.
+    GuardsBeforeLate,
+    /// Whether tags are blocked is looked at before their versions are.
+    BlocksBeforeVersions,
+    /// A version that ends soon is written anew, for longer.
+    VersionWrittenAgain,
 }
 
 #[cfg(feature = "__mutation")]

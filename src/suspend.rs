@@ -68,6 +68,10 @@ impl Suspension {
         if bump.tables.is_empty() || !bump.tags.iter().all(of_tables) {
             return Ok(false);
         }
+        // Where others can't be held off for certain, each write invalidates by itself.
+        if self.engine.shared.as_ref().is_some_and(|shared| !shared.holds_off()) {
+            return Ok(false);
+        }
         let _one_at_a_time = self.holding.lock().await;
         let now_ms = self.engine.clock.now_ms();
         let new = {

@@ -23,7 +23,7 @@ pub(crate) use crate::shared::delivery::Under;
 use crate::shared::mirror::Mirror;
 pub(crate) use crate::shared::remote::{Failure, Held, LEASE_MS, Looked, Remote};
 use crate::stats::{StoreStats, count};
-use crate::store::{Mark, Store, StoreError, Unique, unique};
+use crate::store::{Consistency, Mark, Store, StoreError, Unique, unique};
 use crate::sync::lock;
 use crate::tag::TagId;
 
@@ -146,6 +146,11 @@ impl Shared {
     /// acknowledged here.
     pub(crate) fn is_trusted(&self) -> bool {
         self.delivery.is_up() || broken(Fault::TrustWhileAway)
+    }
+
+    /// Does nobody store what rests on a tag that is blocked?
+    pub(crate) fn holds_off(&self) -> bool {
+        self.store.consistency() >= Consistency::Full
     }
 
     /// A call failed: if the store is away, nobody else waits for it.

@@ -20,9 +20,15 @@
 //!    there", never an error and never a panic.
 //! 7. Each call ends within the store's own time limit. An error says nothing of what was done:
 //!    calls may be repeated.
+//!
+//! A store that can't promise all of it says so by its [`Consistency`], and is used only by who asks
+//! for that by name.
 
 mod cells;
+mod consistency;
 mod null;
+#[cfg(feature = "opendal")]
+mod opendal;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -34,7 +40,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 
 pub use self::cells::{Cells, Counted, When};
+pub use self::consistency::Consistency;
 pub use self::null::NullStore;
+#[cfg(feature = "opendal")]
+pub use self::opendal::{OpendalConfig, OpendalStore};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, RedisStore};
 use crate::key::Key;
@@ -106,6 +115,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     ///
     /// What the store said; then it may have been done, or not.
     async fn bump(&self, bump: Bumps<'_>) -> Result<Bumped, StoreError>;
+
+    /// How much of the contract it keeps: all of it, unless it says otherwise.
+    fn consistency(&self) -> Consistency {
+        Consistency::Full
+    }
 
     /// Does it tell who [listens](Self::listen)? Without that only [`Coherence::Strong`] is possible.
     ///

@@ -1,6 +1,7 @@
 //! Several processes, one cache: what one writes, the others see.
 
 mod coherent;
+mod files;
 mod outages;
 mod processes;
 mod reach;

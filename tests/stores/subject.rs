@@ -1,9 +1,11 @@
 //! The stores that are put to the test.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm_cache::store::{
-    Bumps, Found, Got, Kept, Mark, Marked, Put, RedisConfig, RedisStore, Store, TagId, Unique,
+    Bumps, Found, Got, Kept, Mark, Marked, OpendalConfig, OpendalStore, Put, RedisConfig,
+    RedisStore, Store, TagId, Unique,
 };
 use sea_orm_cache::{Family, Key};
 
@@ -12,9 +14,10 @@ use crate::support::redis::Server;
 /// A store of a cache of its own, with what a test does to it.
 pub struct Subject {
     pub name: &'static str,
-    pub store: Box<dyn Store>,
+    pub store: Arc<dyn Store>,
     prefix: String,
     _server: Option<Server>,
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// Something that was never used before.
@@ -24,11 +27,15 @@ pub fn fresh() -> Unique {
     (number | u128::from(std::process::id()) << 64).to_le_bytes()
 }
 
+fn prefix() -> String {
+    format!("t{:x}", u128::from_le_bytes(fresh()))
+}
+
 pub fn ids(numbers: &[u64]) -> Vec<TagId> {
     numbers.iter().copied().map(TagId).collect()
 }
 
-fn urls(name: &str) -> Option<Vec<String>> {
+pub fn urls(name: &str) -> Option<Vec<String>> {
     let urls = std::env::var(name).ok().map(|all| all.split(',').map(str::to_owned).collect());
     assert!(urls.is_some() || std::env::var("REQUIRE_SERVERS").is_err(), "{name} is not set");
     if urls.is_none() {
@@ -42,25 +49,43 @@ pub async fn all() -> Vec<Subject> {
     let mut all = Vec::new();
     if crate::support::redis::is_there() {
         let server = Server::start(&[]).await;
-        let config = RedisConfig::new(server.url());
-        all.push(Subject::new("Redis", config, Some(server)).await);
+        let mut subject = Subject::redis("Redis", RedisConfig::new(server.url())).await;
+        subject._server = Some(server);
+        all.push(subject);
     }
     if let Some(urls) = urls("REDIS_SENTINEL_URLS") {
         let name = std::env::var("REDIS_SENTINEL_MASTER").expect("a name");
-        all.push(Subject::new("Sentinel", RedisConfig::sentinel(urls, &name), None).await);
+        all.push(Subject::redis("Sentinel", RedisConfig::sentinel(urls, &name)).await);
     }
     if let Some(urls) = urls("REDIS_CLUSTER_URLS") {
-        all.push(Subject::new("Cluster", RedisConfig::cluster(urls), None).await);
+        all.push(Subject::redis("Cluster", RedisConfig::cluster(urls)).await);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut subject = Subject::opendal("files", OpendalConfig::filesystem(folder.path())).await;
+    subject._folder = Some(folder);
+    all.push(subject);
+    if let Some(urls) = urls("MEMCACHED_URL") {
+        all.push(Subject::opendal("Memcached", OpendalConfig::memcached(&urls[0])).await);
     }
     all
 }
 
 impl Subject {
-    async fn new(name: &'static str, config: RedisConfig, server: Option<Server>) -> Self {
-        let prefix = format!("t{:x}", u128::from_le_bytes(fresh()));
+    async fn redis(name: &'static str, config: RedisConfig) -> Self {
+        let prefix = prefix();
         let store = RedisStore::new(config, &prefix, 1).expect("a store");
+        Self::of(name, Arc::new(store), &prefix).await
+    }
+
+    async fn opendal(name: &'static str, config: OpendalConfig) -> Self {
+        let prefix = prefix();
+        let store = OpendalStore::new(config, &prefix, 1).expect("a store");
+        Self::of(name, Arc::new(store), &prefix).await
+    }
+
+    pub async fn of(name: &'static str, store: Arc<dyn Store>, prefix: &str) -> Self {
         store.connect().await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { name, store: Box::new(store), prefix, _server: server }
+        Self { name, store, prefix: prefix.to_owned(), _server: None, _folder: None }
     }
 
     pub fn key(&self, number: u8) -> Key {
