@@ -1,7 +1,7 @@
 //! Another program writes, through a connection of its own: random schemas, statements and
 //! transactions, as in `never_stale.rs`. After it was heard each entry equals fresh SQL.
 //!
-//! `REFEREE_OPERATIONS` and `REFEREE_SEED` are as there; a tenth of the operations is run.
+//! `REFEREE_OPERATIONS` and `REFEREE_SEED` are as there; a fiftieth of the operations is run.
 
 mod referee;
 mod support;
@@ -18,7 +18,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn once_it_was_heard_what_another_program_wrote_is_never_read_as_it_was_before() {
-    let wanted = setting("REFEREE_OPERATIONS", 100_000) / 20;
+    let wanted = setting("REFEREE_OPERATIONS", 100_000) / 50;
     for backend in Backend::reachable() {
         let share = if backend == Backend::Sqlite { 1 } else { 2 };
         run(backend, wanted / share);
