@@ -145,14 +145,25 @@ impl Follower {
         let sql = format!("SELECT name, note FROM {} WHERE name <> 'listener'", self.state);
         let statement = Statement::from_string(database.backend, sql);
         let Ok(rows) = database.root.query(statement).await else { return };
+        let mut watched = HashSet::new();
+        let tell = |table: &str| {
+            let run = format!("Outbox::watch(&db, [{table:?}]), or CacheTriggers again");
+            database.engine.tell(|| Event::TriggersOutdated { table, run: &run });
+        };
         for row in rows {
             let name: Result<String, _> = row.try_get_by("name");
             let note: Result<String, _> = row.try_get_by("note");
             let (Ok(name), Ok(note)) = (name, note) else { continue };
             let Some(table) = name.strip_prefix(triggers::MARK) else { continue };
+            watched.insert(table.to_owned());
             if schema.table(table).is_some_and(|known| triggers::note(known) != note) {
-                let run = format!("Outbox::watch(&db, [{table:?}]), or CacheTriggers again");
-                database.engine.tell(|| Event::TriggersOutdated { table, run: &run });
+                tell(table);
+            }
+        }
+        for part in schema.tables.values().filter(|part| !watched.contains(&*part.name)) {
+            // It was added since.
+            if let Some(whole) = part.part_of.as_ref().filter(|whole| watched.contains(&***whole)) {
+                tell(whole);
             }
         }
     }
@@ -176,6 +187,8 @@ impl Follower {
     pub(crate) async fn catch_up(&self, database: &Database) -> Result<(), Error> {
         let lease = lease::ask(&*database.root, &self.state, database.backend);
         let now_ms = lease.await.map_err(Error::database)?.now_ms;
+        // A later moment may be known from before the clock was set back.
+        self.heard.send_replace(0);
         let mut heard = self.heard.subscribe();
         let patience = self.config.bound * 2 + Duration::from_millis(2 * LEASE_MS as u64);
         let waiting = async {
@@ -245,9 +258,8 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     let sent_ms = engine.clock.now_ms();
     settle(root, follower, backend).await?;
     let lease = lease::ask(root, state, backend).await?;
-    let ours = lease.owner == *me && lease.until_ms >= lease.now_ms;
-    let free = lease.until_ms < lease.now_ms;
-    let have = ours || (free && lease::take(root, state, backend, me).await?);
+    let ours = lease.owner == *me && !lease.is_free();
+    let have = ours || (lease.is_free() && lease::take(root, state, backend, me).await?);
     if !have {
         follower.listening.store(false, Ordering::Relaxed);
         elsewhere(database, follower, &lease, sent_ms);
@@ -286,8 +298,9 @@ fn elsewhere(database: &Database, follower: &Follower, lease: &Lease, sent_ms: u
         }
         return;
     }
-    let since_ms = u64::try_from(lease.now_ms - lease.done_ms).unwrap_or(0);
-    follower.prove(sent_ms.checked_sub(since_ms), lease.done_ms);
+    if let Some(since_ms) = lease.since_ms() {
+        follower.prove(sent_ms.checked_sub(since_ms), lease.done_ms);
+    }
 }
 
 /// Takes out what we owed and have done.

@@ -26,6 +26,16 @@ impl Lease {
     pub(super) fn before_ms(&self) -> i64 {
         self.now_ms - 1
     }
+
+    /// Nobody has it. A lease that ends later than any can is of a clock that was set back since.
+    pub(super) fn is_free(&self) -> bool {
+        !(self.now_ms..=self.now_ms + LEASE_MS).contains(&self.until_ms)
+    }
+
+    /// How long ago the moment is up to which everything was heard; `None` if it is yet to come.
+    pub(super) fn since_ms(&self) -> Option<u64> {
+        u64::try_from(self.now_ms - self.done_ms).ok()
+    }
 }
 
 pub(super) async fn ask(root: &dyn Root, state: &str, backend: DbBackend) -> Result<Lease, DbErr> {
@@ -54,7 +64,8 @@ pub(super) async fn take(
     let now = now_ms(backend);
     let sql = format!(
         "UPDATE {state} SET owner = '{me}', until_ms = {now} + {LEASE_MS} \
-         WHERE name = 'listener' AND (owner = '{me}' OR until_ms < {now})"
+         WHERE name = 'listener' AND (owner = '{me}' OR until_ms < {now} \
+         OR until_ms > {now} + {LEASE_MS})"
     );
     let done = root.execute(Statement::from_string(backend, sql)).await?;
     Ok(done.rows_affected() == 1)

@@ -63,3 +63,20 @@ async fn processes_that_share_a_store_hear_through_the_one_that_listens() {
         assert_eq!(number(&world.other, "SELECT count(*) FROM sea_orm_cache_outbox").await, 0);
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_keeps_nobody_from_listening() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        // As it was written an hour before the clock was set back.
+        world
+            .write(
+                "UPDATE sea_orm_cache_outbox_state SET owner = 'gone', until_ms = 9000000000000, \
+                 done_ms = 9000000000000 WHERE name = 'listener'",
+            )
+            .await;
+        let (cache, db) = world.cache(OutboxConfig::new().bound(TTL)).await;
+        db.catch_up().await.expect("heard");
+        assert!(cache.stats().outbox.expect("an outbox").listening, "{backend:?}");
+    }
+}

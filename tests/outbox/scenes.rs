@@ -47,11 +47,16 @@ pub async fn somebody_else_listened_meanwhile(backend: Backend) -> Seen {
     let world = World::new(backend).await;
     let (cache, db) = world.cache(OutboxConfig::new().bound(TTL)).await;
     price(&db, 1).await;
+    let now = match backend {
+        Backend::Postgres => "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+        Backend::MySql => "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
+        Backend::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    };
     world
-        .write(
-            "UPDATE sea_orm_cache_outbox_state SET owner = 'another', until_ms = 9000000000000 \
-             WHERE name = 'listener'",
-        )
+        .write(&format!(
+            "UPDATE sea_orm_cache_outbox_state SET owner = 'another', until_ms = {now} + 2900 \
+             WHERE name = 'listener'"
+        ))
         .await;
     told(&world, "another process listens").await;
     world.write("UPDATE book SET price = 55 WHERE id = 1").await;
