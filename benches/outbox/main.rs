@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, EntityTrait,
+    TransactionTrait,
 };
 use sea_orm_cache::prelude::*;
 use sea_orm_cache::{Outbox, OutboxConfig};
@@ -104,7 +105,28 @@ async fn report(name: &str, url: &str) -> Result<(), Failure> {
         two / one
     );
     db.execute_unprepared("DELETE FROM sea_orm_cache_outbox").await?;
+    migrate(name, &db, &outbox).await?;
     lag(name, url, &db).await
+}
+
+/// How long the migration holds its lock on a table of a million rows: as long as it takes.
+async fn migrate(name: &str, db: &DatabaseConnection, outbox: &Outbox) -> Result<(), Failure> {
+    db.execute_unprepared("DROP TABLE IF EXISTS million").await?;
+    db.execute_unprepared("CREATE TABLE million (id INTEGER PRIMARY KEY, price INTEGER)").await?;
+    let ten = "SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION \
+               SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9";
+    let many = format!(
+        "INSERT INTO million SELECT a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n + 100000 * f.n, 1 \
+         FROM ({ten}) a, ({ten}) b, ({ten}) c, ({ten}) d, ({ten}) e, ({ten}) f"
+    );
+    db.execute_unprepared(&many).await?;
+    let transaction = db.begin().await?;
+    let start = Instant::now();
+    outbox.watch(&transaction, ["million"]).await?;
+    transaction.commit().await?;
+    let took = start.elapsed().as_secs_f64() * 1e3;
+    println!("{name}: triggers on a table of 1,000,000 rows: {took:.0} ms");
+    Ok(())
 }
 
 fn times() -> Result<Histogram<u64>, Failure> {

@@ -21,8 +21,9 @@
 mod config;
 mod delete;
 mod durable;
-mod follow;
+mod follower;
 mod lease;
+mod listen;
 mod record;
 mod row;
 mod tables;
@@ -30,7 +31,8 @@ mod triggers;
 
 pub use self::config::OutboxConfig;
 pub(crate) use self::durable::Owed;
-pub(crate) use self::follow::{Follower, begin};
+pub(crate) use self::follower::Follower;
+pub(crate) use self::listen::begin;
 pub use self::tables::Outbox;
 
 /// What the triggers' names, and those of what they call, begin with: so the catalog knows them.

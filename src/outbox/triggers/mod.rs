@@ -37,6 +37,35 @@ pub(super) struct Watched<'a> {
     pub(super) backend: DbBackend,
 }
 
+/// What a note says, as expressions of SQL.
+#[derive(Clone, Copy)]
+struct Noted<'e> {
+    operation: &'e str,
+    before: &'e str,
+    after: &'e str,
+    changed: &'e str,
+}
+
+impl Noted<'_> {
+    /// Anything may have happened to the table.
+    const UNKNOWN: Self = Self { operation: "*", before: "NULL", after: "NULL", changed: "NULL" };
+}
+
+/// A row came, changed or went, with its key columns before and after.
+fn by_event<'e>(old: &'e str, new: &'e str, changed: &'e str) -> [(&'static str, Noted<'e>); 3] {
+    let null = "NULL";
+    [
+        ("INSERT", Noted { operation: "I", before: null, after: new, changed: null }),
+        ("UPDATE", Noted { operation: "U", before: old, after: new, changed }),
+        ("DELETE", Noted { operation: "D", before: old, after: null, changed: null }),
+    ]
+}
+
+/// The columns that an UPDATE may set: generated ones change with them, and are left to them.
+fn settable(table: &Table) -> impl Iterator<Item = &Column> {
+    table.columns.iter().filter(|column| !column.generated)
+}
+
 impl<'a> Watched<'a> {
     /// `name`: as the user spells it, since MySQL may tell the case of a table's name.
     pub(super) fn new(outbox: &'a str, table: &'a Table, name: &str, backend: DbBackend) -> Self {
@@ -76,6 +105,39 @@ impl<'a> Watched<'a> {
         // Two tables must not share one.
         let sum = crc32fast::hash(self.table.name.as_bytes());
         format!("{RESERVED}{sum:08x}_{event}")
+    }
+
+    /// The statement that writes a note, or one for each row of `from`.
+    fn note(&self, note: &Noted<'_>, now_ms: &str, from: &str) -> String {
+        let Noted { operation, before, after, changed } = note;
+        format!(
+            "INSERT INTO {} (table_name, operation, row_before, row_after, changed, created_ms) \
+             SELECT {}, '{operation}', {before}, {after}, {changed}, {now_ms}{from}",
+            self.outbox,
+            self.literal(&self.table.name)
+        )
+    }
+
+    /// A text as SQL spells it.
+    fn literal(&self, text: &str) -> String {
+        let text = match self.backend {
+            DbBackend::MySql => text.replace('\\', "\\\\"),
+            _ => text.to_owned(),
+        };
+        format!("'{}'", text.replace('\'', "''"))
+    }
+
+    /// A JSON object of pairs of a column's name and an expression.
+    fn object<'c>(
+        &self,
+        columns: impl Iterator<Item = &'c Column>,
+        value: impl Fn(&'c Column, &str) -> String,
+    ) -> String {
+        let pair = |column: &'c Column| {
+            let value = value(column, &self.quote(&column.name));
+            format!("{}, {value}", self.literal(&column.name))
+        };
+        format!("json_object({})", columns.map(pair).collect::<Vec<_>>().join(", "))
     }
 
     fn quote(&self, name: &str) -> String {

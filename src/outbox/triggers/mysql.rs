@@ -3,21 +3,24 @@
 //!
 //! A session with `@sea_orm_cache_own = 1` is one of ours, which bumps by itself.
 
-use super::{Watched, recorded};
-use crate::schema::{Column, KeyClass, Table, Typed};
+use super::{Noted, Watched, by_event, recorded, settable};
+use crate::schema::{KeyClass, Typed};
 
 const NOW_MS: &str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
 
 pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
     let name = |event| watched.quote(&watched.trigger(event));
-    ["ai", "au", "ad"].map(|event| format!("DROP TRIGGER IF EXISTS {}", name(event))).into()
+    ["insert", "update", "delete"]
+        .map(|event| format!("DROP TRIGGER IF EXISTS {}", name(event)))
+        .into()
 }
 
 pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
-    let trigger = |event: &str, when: &str, operation, before: &str, after: &str, changed: &str| {
-        let name = watched.quote(&watched.trigger(event));
-        let noted = note(watched, operation, before, after, changed);
-        let unknown = note(watched, "*", "NULL", "NULL", "NULL");
+    let (old, new, changed) = (image(watched, "OLD"), image(watched, "NEW"), compared(watched));
+    let trigger = |(when, noted): (&str, Noted<'_>)| {
+        let name = watched.quote(&watched.trigger(&when.to_ascii_lowercase()));
+        let unknown = watched.note(&Noted::UNKNOWN, NOW_MS, "");
+        let noted = watched.note(&noted, NOW_MS, "");
         // A column that was dropped since is an error when the trigger runs, not before.
         format!(
             "CREATE TRIGGER {name} AFTER {when} ON {} FOR EACH ROW \
@@ -26,69 +29,26 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
             watched.spelled
         )
     };
-    let (old, new) = (image(watched, "OLD"), image(watched, "NEW"));
-    vec![
-        trigger("ai", "INSERT", "I", "NULL", &new, "NULL"),
-        trigger("au", "UPDATE", "U", &old, &new, &compared(watched)),
-        trigger("ad", "DELETE", "D", &old, "NULL", "NULL"),
-    ]
+    by_event(&old, &new, &changed).map(trigger).into()
 }
 
-fn note(
-    watched: &Watched<'_>,
-    operation: &str,
-    before: &str,
-    after: &str,
-    changed: &str,
-) -> String {
-    format!(
-        "INSERT INTO {} (table_name, operation, row_before, row_after, changed, created_ms) \
-         VALUES ({}, '{operation}', {before}, {after}, {changed}, {NOW_MS})",
-        watched.outbox,
-        literal(&watched.table.name)
-    )
-}
-
-/// The key columns of a row: numbers as they are, texts and blobs by their bytes.
+/// The key columns of a row: texts and blobs by their bytes, and numbers as text, since a JSON
+/// number may lose digits.
 fn image(watched: &Watched<'_>, row: &str) -> String {
-    let pair = |column: &Column| {
-        let value = format!("{row}.{}", watched.quote(&column.name));
-        let value = match column.class {
-            KeyClass::Typed(Typed::Text(_)) | KeyClass::Folded(_) | KeyClass::Text => {
-                format!("CONCAT('t', HEX(CONVERT({value} USING utf8mb4)))")
-            }
-            KeyClass::Typed(Typed::Bytes(_)) | KeyClass::Bytes => {
-                format!("CONCAT('b', HEX({value}))")
-            }
-            // As text: a JSON number that is larger than others would lose digits.
-            _ => format!("CAST({value} AS CHAR)"),
-        };
-        format!("{}, {value}", literal(&column.name))
-    };
-    object(recorded(watched.table).map(pair))
+    watched.object(recorded(watched.table), |column, name| match column.class {
+        KeyClass::Typed(Typed::Text(_)) | KeyClass::Folded(_) | KeyClass::Text => {
+            format!("CONCAT('t', HEX(CONVERT({row}.{name} USING utf8mb4)))")
+        }
+        KeyClass::Typed(Typed::Bytes(_)) | KeyClass::Bytes => {
+            format!("CONCAT('b', HEX({row}.{name}))")
+        }
+        _ => format!("CAST({row}.{name} AS CHAR)"),
+    })
 }
 
 /// Each column, and whether it changed: byte by byte, whatever its collation.
 fn compared(watched: &Watched<'_>) -> String {
-    let pair = |column: &Column| {
-        let name = watched.quote(&column.name);
-        format!(
-            "{}, NOT (OLD.{name} <=> NEW.{name} AND BINARY OLD.{name} <=> BINARY NEW.{name})",
-            literal(&column.name)
-        )
-    };
-    object(seen(watched.table).map(pair))
-}
-
-/// A generated column changes with the others, and is left to them.
-fn seen(table: &Table) -> impl Iterator<Item = &Column> {
-    table.columns.iter().filter(|column| !column.generated)
-}
-
-fn object(pairs: impl Iterator<Item = String>) -> String {
-    format!("JSON_OBJECT({})", pairs.collect::<Vec<_>>().join(", "))
-}
-
-fn literal(name: &str) -> String {
-    format!("'{}'", name.replace('\\', "\\\\").replace('\'', "''"))
+    watched.object(settable(watched.table), |_, name| {
+        format!("NOT (OLD.{name} <=> NEW.{name} AND BINARY OLD.{name} <=> BINARY NEW.{name})")
+    })
 }

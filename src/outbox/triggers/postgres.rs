@@ -31,7 +31,7 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
     let table = watched.table;
     let array = |columns: Vec<&Column>| {
         let names: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();
-        literal(&format!("{{{}}}", names.join(",")))
+        watched.literal(&format!("{{{}}}", names.join(",")))
     };
     let keys: Vec<_> = recorded(table).map(|column| &column.name).collect();
     let others = table.columns.iter().filter(|column| !keys.contains(&&column.name)).collect();
@@ -41,7 +41,7 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
         None => String::new(),
     };
     let arguments = [
-        literal(&table.name),
+        watched.literal(&table.name),
         array(table.primary_key().collect()),
         array(table.columns.iter().collect()),
         array(others),
@@ -63,10 +63,6 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
 /// An element of an array's text.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn function_name(outbox: &str) -> String {
