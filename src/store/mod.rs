@@ -22,6 +22,7 @@
 //!    calls may be repeated.
 
 mod cells;
+pub mod database;
 mod null;
 #[cfg(feature = "redis")]
 mod redis;
@@ -34,6 +35,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 
 pub use self::cells::{Cells, Counted, When};
+pub use self::database::{DatabaseStore, DatabaseStoreConfig};
 pub use self::null::NullStore;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisConfig, RedisStore};

@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm_cache::store::{
-    Bumps, Found, Got, Kept, Mark, Marked, Put, RedisConfig, RedisStore, Store, TagId, Unique,
+    Bumps, DatabaseStore, DatabaseStoreConfig, Found, Got, Kept, Mark, Marked, Put, RedisConfig,
+    RedisStore, Store, TagId, Unique,
 };
 use sea_orm_cache::{Family, Key};
 
 use crate::support::redis::Server;
+use crate::support::servers::{Backend, TestDb};
 
 /// A store of a cache of its own, with what a test does to it.
 pub struct Subject {
@@ -15,6 +17,7 @@ pub struct Subject {
     pub store: Box<dyn Store>,
     prefix: String,
     _server: Option<Server>,
+    _database: Option<TestDb>,
 }
 
 /// Something that was never used before.
@@ -52,6 +55,9 @@ pub async fn all() -> Vec<Subject> {
     if let Some(urls) = urls("REDIS_CLUSTER_URLS") {
         all.push(Subject::new("Cluster", RedisConfig::cluster(urls), None).await);
     }
+    for backend in Backend::reachable() {
+        all.push(Subject::database(backend).await);
+    }
     all
 }
 
@@ -60,7 +66,21 @@ impl Subject {
         let prefix = format!("t{:x}", u128::from_le_bytes(fresh()));
         let store = RedisStore::new(config, &prefix, 1).expect("a store");
         store.connect().await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { name, store: Box::new(store), prefix, _server: server }
+        Self { name, store: Box::new(store), prefix, _server: server, _database: None }
+    }
+
+    async fn database(backend: Backend) -> Self {
+        let database = TestDb::new(backend).await;
+        let config = DatabaseStoreConfig::new(database.pool(4).await).create_tables();
+        let prefix = format!("t{:x}", u128::from_le_bytes(fresh()));
+        let store = DatabaseStore::new(config, &prefix, 1).expect("a store");
+        store.connect().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
+        let name = match backend {
+            Backend::Sqlite => "SQLite",
+            Backend::Postgres => "PostgreSQL",
+            Backend::MySql => "MariaDB",
+        };
+        Self { name, store: Box::new(store), prefix, _server: None, _database: Some(database) }
     }
 
     pub fn key(&self, number: u8) -> Key {

@@ -1,0 +1,321 @@
+//! Single values, counters, locks, and rights to load: one row each.
+//!
+//! What a row says is changed by one statement that also says what it must have been; where the row
+//! may not be there yet, by one for each case, tried in turn. So each call is atomic.
+
+use async_trait::async_trait;
+use sea_orm::Value;
+
+use super::entries::{cell, right, token};
+use super::talk::value;
+use super::versions::{ms, unhex};
+use super::{DatabaseStore, Inner};
+use crate::key::Key;
+use crate::store::{Cells, Counted, Lease, StoreError, Turn, Unique, When};
+
+/// How long a lock's last token outlives it, in milliseconds: a day, in which the server's clock
+/// may be set back by as much and tokens grow all the same.
+const TOKEN_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long others are told that a load leads to nothing, in milliseconds.
+const NEVER_MS: i64 = 1_000;
+const NEVER: &str = "never";
+
+/// What a row takes besides its value, in bytes, more or less.
+const ROW: usize = 100;
+
+/// What is in a row.
+#[derive(Default)]
+struct Cell {
+    value: Option<Vec<u8>>,
+    left_ms: i64,
+    holder: Option<Unique>,
+    token: i64,
+    held: bool,
+    now_ms: i64,
+    until_ms: i64,
+}
+
+/// A row that is new.
+#[derive(Default)]
+struct New<'v> {
+    value: Option<&'v [u8]>,
+    ttl: i64,
+    holder: Option<Value>,
+    held: i64,
+    token: i64,
+    kept: i64,
+}
+
+impl Inner {
+    async fn find(&self, place: &[u8]) -> Result<Option<Cell>, StoreError> {
+        let rows = self.talk.query(&self.sql.cells.find, vec![place.into()]).await?;
+        Ok(rows.first().map(|row| Cell {
+            value: value(row, 0),
+            left_ms: value(row, 1).unwrap_or_default(),
+            holder: value::<String>(row, 2).and_then(|text| unhex(&text)),
+            token: value(row, 3).unwrap_or_default(),
+            held: value::<i64>(row, 4) == Some(1),
+            now_ms: value(row, 5).unwrap_or_default(),
+            until_ms: value(row, 6).unwrap_or_default(),
+        }))
+    }
+
+    /// `false` if there is a row already.
+    async fn insert_cell(&self, place: &[u8], new: New<'_>) -> Result<bool, StoreError> {
+        let size = new.value.map_or(0, |value| value.len() + ROW);
+        let values = vec![
+            place.into(),
+            new.value.map(<[u8]>::to_vec).into(),
+            new.ttl.into(),
+            new.holder.unwrap_or(Value::String(None)),
+            new.held.into(),
+            new.token.into(),
+            new.kept.into(),
+            (size as i64).into(),
+        ];
+        self.wrote(size);
+        self.changed(&self.sql.cells.insert, values).await
+    }
+
+    async fn changed(&self, sql: &str, values: Vec<Value>) -> Result<bool, StoreError> {
+        Ok(self.talk.execute(sql, values).await? > 0)
+    }
+
+    /// What the statements that write a value have in common.
+    fn written(&self, place: &[u8], bytes: &[u8], ttl: i64) -> Vec<Value> {
+        let size = bytes.len() + ROW;
+        self.wrote(size);
+        vec![bytes.into(), ttl.into(), ttl.into(), (size as i64).into(), place.into()]
+    }
+
+    /// Puts a value where nothing is, or whatever is there; `false` if something is in the way.
+    async fn write(
+        &self,
+        place: &[u8],
+        bytes: &[u8],
+        ttl: i64,
+        always: bool,
+    ) -> Result<bool, StoreError> {
+        let cells = &self.sql.cells;
+        let update = if always { &cells.set } else { &cells.set_absent };
+        loop {
+            if self.changed(update, self.written(place, bytes, ttl)).await? {
+                return Ok(true);
+            }
+            let new = New { value: Some(bytes), ttl, kept: ttl, ..New::default() };
+            if self.insert_cell(place, new).await? {
+                return Ok(true);
+            }
+            // A row came in between: with a value that is in the way, or it is tried again.
+            if !always && self.find(place).await?.is_some_and(|cell| cell.value.is_some()) {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn delete_cell(&self, place: &[u8]) -> Result<bool, StoreError> {
+        let cells = &self.sql.cells;
+        if self.changed(&cells.delete_value, vec![place.into()]).await? {
+            return Ok(true);
+        }
+        // The right to fill it ends, too; a value that came in between has ended it itself.
+        self.changed(&cells.delete_rest, vec![place.into()]).await?;
+        Ok(false)
+    }
+
+    async fn count(&self, place: &[u8], by: i64, ttl: i64) -> Result<Counted, StoreError> {
+        loop {
+            let cell = self.find(place).await?.unwrap_or_default();
+            let Some(old) = cell.value else {
+                let kept = match ttl {
+                    0 => !self.delete_cell(place).await?,
+                    ttl => self.write(place, by.to_string().as_bytes(), ttl, false).await?,
+                };
+                match kept {
+                    true => return Ok(Counted::Now(by)),
+                    // Another was faster.
+                    false => continue,
+                }
+            };
+            let Some(number) = counter(&old) else { return Ok(Counted::NoCounter) };
+            let Some(sum) = number.checked_add(by) else { return Ok(Counted::Overflow) };
+            let new = sum.to_string().into_bytes();
+            let size = (new.len() + ROW) as i64;
+            let values =
+                vec![new.into(), size.into(), place.into(), old.into(), cell.until_ms.into()];
+            if self.changed(&self.sql.cells.swap, values).await? {
+                return Ok(Counted::Now(sum));
+            }
+        }
+    }
+
+    async fn share(
+        &self,
+        place: &[u8],
+        own: &Unique,
+        ttl: i64,
+    ) -> Result<(Unique, Option<Vec<u8>>), StoreError> {
+        loop {
+            let values = vec![token(own), ttl.into(), ttl.into(), place.into()];
+            let new = New { holder: Some(token(own)), held: ttl, kept: ttl, ..New::default() };
+            if self.changed(&self.sql.cells.share, values).await?
+                || self.insert_cell(place, new).await?
+            {
+                // Whoever wrote since then has ended the right; then ours is one that is over.
+                let cell = self.find(place).await?.unwrap_or_default();
+                let holder = cell.holder.filter(|_| cell.held);
+                return Ok((holder.unwrap_or(*own), cell.value));
+            }
+        }
+    }
+
+    async fn lock(&self, place: &[u8], ttl: i64) -> Result<Option<u64>, StoreError> {
+        let kept = ttl.saturating_add(TOKEN_KEPT_MS);
+        loop {
+            let cell = self.find(place).await?;
+            let now = match &cell {
+                Some(cell) => cell.now_ms,
+                None => self.now().await?,
+            };
+            let last = cell.as_ref().map_or(0, |cell| cell.token);
+            // The time in microseconds grows by itself, also where the last token was lost.
+            let token = now.saturating_mul(1_000).max(last.saturating_add(1));
+            let got = match cell {
+                Some(cell) if cell.held => return Ok(None),
+                Some(_) => {
+                    let values =
+                        vec![token.into(), ttl.into(), kept.into(), place.into(), last.into()];
+                    self.changed(&self.sql.cells.lock, values).await?
+                }
+                None => {
+                    self.insert_cell(place, New { held: ttl, token, kept, ..New::default() })
+                        .await?
+                }
+            };
+            if got {
+                return Ok(Some(token.unsigned_abs()));
+            }
+        }
+    }
+
+    /// A lock that is not given back, for so many milliseconds; `false` if somebody has it.
+    pub(super) async fn lock_for(&self, place: &[u8], ttl_ms: u64) -> Result<bool, StoreError> {
+        Ok(self.lock(place, ms(ttl_ms)).await?.is_some())
+    }
+
+    /// The right to load an entry, unless somebody has it.
+    pub(super) async fn take(&self, lease: &Lease<'_>) -> Result<Turn, StoreError> {
+        let (place, held) = (right(lease.key), ms(lease.ms));
+        let new = New { holder: Some(token(&lease.token)), held, kept: held, ..New::default() };
+        if self.insert_cell(&place, new).await? {
+            return Ok(Turn::Ours);
+        }
+        let values = vec![token(&lease.token), held.into(), held.into(), place[..].into()];
+        if self.changed(&self.sql.cells.take, values).await? {
+            return Ok(Turn::Ours);
+        }
+        // The word in the place of a holder is none.
+        let cell = self.find(&place).await?;
+        let never = cell.is_some_and(|cell| cell.held && cell.holder.is_none());
+        Ok(if never { Turn::Free } else { Turn::Theirs })
+    }
+
+    pub(super) async fn give_back(&self, key: &Key, own: &Unique) -> Result<(), StoreError> {
+        let values = vec![right(key)[..].into(), token(own)];
+        self.talk.execute(&self.sql.cells.give_back, values).await.map(drop)
+    }
+
+    pub(super) async fn release(
+        &self,
+        key: &Key,
+        own: &Unique,
+        never: bool,
+    ) -> Result<(), StoreError> {
+        if !never {
+            return self.give_back(key, own).await;
+        }
+        let values =
+            vec![NEVER.into(), NEVER_MS.into(), NEVER_MS.into(), right(key)[..].into(), token(own)];
+        self.talk.execute(&self.sql.cells.hand_over, values).await.map(drop)
+    }
+}
+
+/// A counter's number: in no other spelling than ours.
+fn counter(bytes: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.parse::<i64>().ok().filter(|number| number.to_string() == text)
+}
+
+#[async_trait]
+impl Cells for DatabaseStore {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let cell = self.inner.talk.within(self.inner.find(&cell(key))).await?;
+        Ok(cell.and_then(|cell| cell.value))
+    }
+
+    async fn set(
+        &self,
+        key: &str,
+        bytes: &[u8],
+        ttl_ms: u64,
+        when: When,
+    ) -> Result<bool, StoreError> {
+        let (inner, place, ttl) = (&self.inner, cell(key), ms(ttl_ms));
+        let work = async {
+            match when {
+                When::Leased(own) => {
+                    let mut values = inner.written(&place, bytes, ttl);
+                    values.push(token(&own));
+                    inner.changed(&inner.sql.cells.set_leased, values).await
+                }
+                When::Always if ttl == 0 => inner.delete_cell(&place).await,
+                when => inner.write(&place, bytes, ttl, when == When::Always).await,
+            }
+        };
+        inner.talk.within(work).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, StoreError> {
+        self.inner.talk.within(self.inner.delete_cell(&cell(key))).await
+    }
+
+    async fn touch(&self, key: &str, ttl_ms: u64) -> Result<bool, StoreError> {
+        let (inner, place, ttl) = (&self.inner, cell(key), ms(ttl_ms));
+        if ttl == 0 {
+            return self.delete(key).await;
+        }
+        let values = vec![ttl.into(), ttl.into(), place[..].into()];
+        inner.talk.within(inner.changed(&inner.sql.cells.touch, values)).await
+    }
+
+    async fn ttl_ms(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        let cell = self.inner.talk.within(self.inner.find(&cell(key))).await?;
+        let there = cell.filter(|cell| cell.value.is_some());
+        Ok(there.and_then(|cell| u64::try_from(cell.left_ms).ok()))
+    }
+
+    async fn incr(&self, key: &str, by: i64, ttl_ms: u64) -> Result<Counted, StoreError> {
+        self.inner.talk.within(self.inner.count(&cell(key), by, ms(ttl_ms))).await
+    }
+
+    async fn lease(
+        &self,
+        key: &str,
+        token: &Unique,
+        ttl_ms: u64,
+    ) -> Result<(Unique, Option<Vec<u8>>), StoreError> {
+        self.inner.talk.within(self.inner.share(&cell(key), token, ms(ttl_ms))).await
+    }
+
+    async fn lock(&self, key: &str, ttl_ms: u64) -> Result<Option<u64>, StoreError> {
+        self.inner.talk.within(self.inner.lock(&cell(key), ms(ttl_ms))).await
+    }
+
+    async fn unlock(&self, key: &str, token: u64) -> Result<bool, StoreError> {
+        let (inner, place) = (&self.inner, cell(key));
+        let Ok(token) = i64::try_from(token) else { return Ok(false) };
+        let values = vec![place[..].into(), token.into()];
+        inner.talk.within(inner.changed(&inner.sql.cells.unlock, values)).await
+    }
+}
