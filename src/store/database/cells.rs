@@ -33,7 +33,7 @@ struct Cell {
     token: i64,
     held: bool,
     now_ms: i64,
-    until_ms: i64,
+    number: Option<i64>,
 }
 
 /// A row that is new.
@@ -51,13 +51,13 @@ impl Inner {
     async fn find(&self, place: &[u8]) -> Result<Option<Cell>, StoreError> {
         let rows = self.talk.query(&self.sql.cells.find, vec![place.into()]).await?;
         Ok(rows.first().map(|row| Cell {
-            value: value(row, 0),
+            value: stored(value(row, 0), value(row, 6)),
             left_ms: value(row, 1).unwrap_or_default(),
             holder: value::<String>(row, 2).and_then(|text| unhex(&text)),
             token: value(row, 3).unwrap_or_default(),
             held: value::<i64>(row, 4) == Some(1),
             now_ms: value(row, 5).unwrap_or_default(),
-            until_ms: value(row, 6).unwrap_or_default(),
+            number: value(row, 6),
         }))
     }
 
@@ -66,7 +66,8 @@ impl Inner {
         let size = new.value.map_or(0, |value| value.len() + ROW);
         let values = vec![
             place.into(),
-            new.value.map(<[u8]>::to_vec).into(),
+            new.value.map(bytes_beside).into(),
+            new.value.and_then(counter).into(),
             new.ttl.into(),
             new.holder.unwrap_or(Value::String(None)),
             new.held.into(),
@@ -86,7 +87,14 @@ impl Inner {
     fn written(&self, place: &[u8], bytes: &[u8], ttl: i64) -> Vec<Value> {
         let size = bytes.len() + ROW;
         self.wrote(size);
-        vec![bytes.into(), ttl.into(), ttl.into(), (size as i64).into(), place.into()]
+        vec![
+            bytes_beside(bytes).into(),
+            counter(bytes).into(),
+            ttl.into(),
+            ttl.into(),
+            (size as i64).into(),
+            place.into(),
+        ]
     }
 
     /// Puts a value where nothing is, or whatever is there; `false` if something is in the way.
@@ -125,27 +133,32 @@ impl Inner {
     }
 
     async fn count(&self, place: &[u8], by: i64, ttl: i64) -> Result<Counted, StoreError> {
+        let cells = &self.sql.cells;
+        // What it may be added to without leaving an i64.
+        let (least, most) =
+            (i64::MIN.saturating_sub(by.min(0)), i64::MAX.saturating_sub(by.max(0)));
         loop {
-            let cell = self.find(place).await?.unwrap_or_default();
-            let Some(old) = cell.value else {
-                let kept = match ttl {
-                    0 => !self.delete_cell(place).await?,
-                    ttl => self.write(place, by.to_string().as_bytes(), ttl, false).await?,
-                };
-                match kept {
-                    true => return Ok(Counted::Now(by)),
-                    // Another was faster.
-                    false => continue,
-                }
-            };
-            let Some(number) = counter(&old) else { return Ok(Counted::NoCounter) };
-            let Some(sum) = number.checked_add(by) else { return Ok(Counted::Overflow) };
-            let new = sum.to_string().into_bytes();
-            let size = (new.len() + ROW) as i64;
-            let values =
-                vec![new.into(), size.into(), place.into(), old.into(), cell.until_ms.into()];
-            if self.changed(&self.sql.cells.swap, values).await? {
+            let values = vec![by.into(), place.into(), least.into(), most.into()];
+            if let Some(sum) = self.talk.tell(&cells.add, values).await? {
                 return Ok(Counted::Now(sum));
+            }
+            let cell = self.find(place).await?.unwrap_or_default();
+            match (cell.value, cell.number) {
+                (Some(_), None) => return Ok(Counted::NoCounter),
+                (Some(_), Some(number)) if number.checked_add(by).is_none() => {
+                    return Ok(Counted::Overflow);
+                }
+                // It came in between.
+                (Some(_), Some(_)) => continue,
+                (None, _) if ttl == 0 => {
+                    self.changed(&cells.delete_rest, vec![place.into()]).await?;
+                    return Ok(Counted::Now(by));
+                }
+                (None, _) => {
+                    if self.write(place, by.to_string().as_bytes(), ttl, false).await? {
+                        return Ok(Counted::Now(by));
+                    }
+                }
             }
         }
     }
@@ -239,6 +252,16 @@ impl Inner {
             vec![NEVER.into(), NEVER_MS.into(), NEVER_MS.into(), right(key)[..].into(), token(own)];
         self.talk.execute(&self.sql.cells.hand_over, values).await.map(drop)
     }
+}
+
+/// The bytes that stand in a row: none beside a number, which the database adds to.
+fn bytes_beside(bytes: &[u8]) -> Vec<u8> {
+    if counter(bytes).is_some() { Vec::new() } else { bytes.to_vec() }
+}
+
+/// The bytes that were put.
+fn stored(bytes: Option<Vec<u8>>, number: Option<i64>) -> Option<Vec<u8>> {
+    bytes.map(|bytes| number.map_or(bytes, |number| number.to_string().into_bytes()))
 }
 
 /// A counter's number: in no other spelling than ours.

@@ -125,6 +125,18 @@ impl Dialect {
         }
     }
 
+    /// How a number of a row is set so that it can be told what it is then, and how an UPDATE ends
+    /// that tells it; MySQL tells it as if it were a new row's number.
+    pub(super) fn set_and_tell(self, column: &str, new: &str) -> (String, String) {
+        match self {
+            // It makes a number without a sign of it.
+            Self::MySql => {
+                (format!("{column} = CAST(LAST_INSERT_ID({new}) AS SIGNED)"), String::new())
+            }
+            _ => (format!("{column} = {new}"), format!(" RETURNING {column}")),
+        }
+    }
+
     /// Two texts as one.
     pub(super) fn join(self, one: &str, other: &str) -> String {
         match self {

@@ -10,6 +10,9 @@ use crate::store::{Bumps, Lease, Mark, Put, StoreError, TagId, unique};
 /// How long what is written by a try stays at most, in milliseconds.
 const PROBE_MS: u64 = 1_000;
 
+/// How often tables are created anew after somebody else was in the way: more than there are.
+const ATTEMPTS: u32 = 10;
+
 impl Inner {
     pub(super) async fn connect(&self) -> Result<(), StoreError> {
         self.talk.within(self.is_primary()).await?;
@@ -54,14 +57,20 @@ impl Inner {
             return Ok(());
         }
         let all = create_statements(backend, &self.names.plain, self.unlogged);
-        for sql in all.map_err(|error| StoreError::denied(error.to_string()))? {
-            let created = self.talk.within(self.talk.execute(&sql, Vec::new())).await;
-            // Of two processes that create the same at once PostgreSQL may refuse one.
-            if let Err(error) = created
-                && self.talk.within(self.are_there()).await.is_err()
-            {
-                return Err(error);
+        let all = all.map_err(|error| StoreError::denied(error.to_string()))?;
+        // Of two processes that create the same at once PostgreSQL refuses one, which finds it then.
+        let mut attempts = 0;
+        loop {
+            match self.create_all(&all).await {
+                Err(error) if attempts < ATTEMPTS && !error.is_denied() => attempts += 1,
+                done => return done,
             }
+        }
+    }
+
+    async fn create_all(&self, all: &[String]) -> Result<(), StoreError> {
+        for sql in all {
+            self.talk.within(self.talk.execute(sql, Vec::new())).await?;
         }
         Ok(())
     }

@@ -76,7 +76,7 @@ pub fn create_statements(
         ),
         format!(
             "CREATE {kind} IF NOT EXISTS {cells} (id {key} NOT NULL PRIMARY KEY, \
-             value {bytes}, value_until {number} NOT NULL, holder {text}, \
+             value {bytes}, number {number}, value_until {number} NOT NULL, holder {text}, \
              held_until {number} NOT NULL, token {number} NOT NULL, ends_at {number} NOT NULL, \
              size {number} NOT NULL{}){engine}",
             within("cell_ends", "ends_at, size")

@@ -27,19 +27,19 @@ pub(super) struct Sql {
 /// The same for single values, leases and locks.
 #[derive(Debug)]
 pub(super) struct CellSql {
-    /// A key; tells the value, what is left of it, the holder, the token, and whether the holder's
-    /// time goes on; and the database's clock in microseconds.
+    /// A key; tells the value, what is left of it, the holder, the token, whether the holder's time
+    /// goes on, the database's clock, and the number that the value is.
     pub(super) find: String,
-    /// Key, value, its time, who holds it, for how long, token, how long all of it is kept, size.
+    /// Key, value, number, its time, who holds it, for how long, token, how long all of it is kept, size.
     pub(super) insert: String,
-    /// Value, its time, how long the row is kept, size; a key.
+    /// Value, number, its time, how long the row is kept, size; a key.
     pub(super) set: String,
     /// The same, where nothing is.
     pub(super) set_absent: String,
     /// The same, for who has the right.
     pub(super) set_leased: String,
-    /// The same, where this value is, which began with this time to its end.
-    pub(super) swap: String,
+    /// What is added; a key; the least and the greatest number that it may be added to.
+    pub(super) add: String,
     /// Time to live, twice; a key.
     pub(super) touch: String,
     /// A key.
@@ -139,9 +139,10 @@ impl CellSql {
         let numbered = |sql: String| dialect.numbered(&sql);
         // In this order: where each sees what those before it have set, nothing is asked that was.
         let write = format!(
-            "UPDATE {cells} SET holder = NULL, held_until = 0, value = ?, value_until = {now} + ?, \
-             ends_at = {now} + ?, size = ? WHERE id = ?"
+            "UPDATE {cells} SET holder = NULL, held_until = 0, value = ?, number = ?, \
+             value_until = {now} + ?, ends_at = {now} + ?, size = ? WHERE id = ?"
         );
+        let (add, tell) = dialect.set_and_tell("number", "number + ?");
         let live = format!("value IS NOT NULL AND value_until > {now}");
         let number = match dialect {
             Dialect::MySql => "SIGNED",
@@ -151,18 +152,18 @@ impl CellSql {
             find: numbered(format!(
                 "SELECT CASE WHEN value_until > {now} THEN value END, value_until - {now}, holder, \
                  token, CAST(CASE WHEN held_until > {now} THEN 1 ELSE 0 END AS {number}), {now}, \
-                 value_until FROM {cells} WHERE id = ?"
+                 number FROM {cells} WHERE id = ?"
             )),
             insert: numbered(format!(
-                "{insert} {cells} (id, value, value_until, holder, held_until, token, ends_at, size) \
-                 VALUES (?, ?, {now} + ?, ?, {now} + ?, ?, {now} + ?, ?){end}"
+                "{insert} {cells} (id, value, number, value_until, holder, held_until, token, ends_at, \
+                 size) VALUES (?, ?, ?, {now} + ?, ?, {now} + ?, ?, {now} + ?, ?){end}"
             )),
             set: numbered(write.clone()),
             set_absent: numbered(format!("{write} AND NOT ({live})")),
             set_leased: numbered(format!("{write} AND holder = ? AND held_until > {now}")),
-            swap: numbered(format!(
-                "UPDATE {cells} SET holder = NULL, held_until = 0, value = ?, size = ? \
-                 WHERE id = ? AND value = ? AND value_until = ? AND value_until > {now}"
+            add: numbered(format!(
+                "UPDATE {cells} SET holder = NULL, held_until = 0, {add} \
+                 WHERE id = ? AND {live} AND number BETWEEN ? AND ?{tell}"
             )),
             touch: numbered(format!(
                 "UPDATE {cells} SET value_until = {now} + ?, \

@@ -11,6 +11,8 @@ use sea_orm::{
     Value,
 };
 
+use tokio::sync::{Mutex, MutexGuard};
+
 use super::dialect::Dialect;
 use crate::store::StoreError;
 
@@ -19,16 +21,19 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection to the user's database.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Talk {
     connection: DatabaseConnection,
     pub(super) dialect: Dialect,
     limit: Duration,
+    /// SQLite has one writer at a time, and lets those who wait for it try at random: within one
+    /// process they come in turn.
+    writer: Mutex<()>,
 }
 
 impl Talk {
     pub(super) fn new(connection: DatabaseConnection, dialect: Dialect, limit: Duration) -> Self {
-        Self { connection, dialect, limit }
+        Self { connection, dialect, limit, writer: Mutex::new(()) }
     }
 
     /// Bounds the statements of one call together.
@@ -45,10 +50,27 @@ impl Talk {
 
     /// How many rows a statement changed. Without values it is not prepared, so it may be several.
     pub(super) async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError> {
-        self.again(|| self.execute_once(sql, &values)).await
+        let done = self.again(|| self.execute_once(sql, &values)).await?;
+        Ok(done.rows_affected())
     }
 
-    /// The same, once; `None`: it was taken back, and would have to be sent again.
+    /// What an UPDATE of one row has made of a number, see [`Dialect::set_and_tell`]; `None` if there
+    /// is no such row.
+    pub(super) async fn tell(
+        &self,
+        sql: &str,
+        values: Vec<Value>,
+    ) -> Result<Option<i64>, StoreError> {
+        if self.dialect != Dialect::MySql {
+            let _turn = self.turn().await;
+            let rows = self.query(sql, values).await?;
+            return Ok(rows.first().and_then(|row| value(row, 0)));
+        }
+        let done = self.again(|| self.execute_once(sql, &values)).await?;
+        Ok((done.rows_affected() > 0).then(|| done.last_insert_id().cast_signed()))
+    }
+
+    /// Executes once; `None`: it was taken back, and would have to be sent again.
     pub(super) async fn attempt(
         &self,
         sql: &str,
@@ -61,7 +83,15 @@ impl Talk {
         }
     }
 
+    async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.dialect {
+            Dialect::Sqlite => Some(self.writer.lock().await),
+            _ => None,
+        }
+    }
+
     async fn execute_once(&self, sql: &str, values: &[Value]) -> Result<ExecResult, DbErr> {
+        let _turn = self.turn().await;
         if values.is_empty() {
             return self.connection.execute_unprepared(sql).await;
         }
@@ -94,16 +124,15 @@ impl Talk {
         }
     }
 
-    async fn again<F>(&self, mut once: impl FnMut() -> F) -> Result<u64, StoreError>
+    async fn again<F>(&self, mut once: impl FnMut() -> F) -> Result<ExecResult, StoreError>
     where
         F: Future<Output = Result<ExecResult, DbErr>>,
     {
         let mut pause = PAUSE;
         loop {
             match once().await {
-                Ok(done) => return Ok(done.rows_affected()),
                 Err(error) if is_taken_back(&error) => pause = rest(pause).await,
-                Err(error) => return Err(said(&error)),
+                done => return done.map_err(|error| said(&error)),
             }
         }
     }
