@@ -71,6 +71,8 @@ pub enum Fault {
     TrustWhileAway,
     NoGuardInStore,
     PromoteUnchecked,
+    /// Versions in a server's database are deleted by one statement.
+    DeleteOnce,
 }
 
 #[cfg(feature = "__mutation")]

@@ -2,79 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, IsolationLevel, TransactionTrait};
-use sea_orm_cache::store::{Bumps, DatabaseStoreConfig, Got, Kept, Store, TagId};
+use sea_orm_cache::store::{Got, Store};
 use tokio::task::JoinSet;
 
+use crate::scenario::{GUARD, late_beside_a_delete, patiently};
 use crate::stage::{Stage, bump, key, mark, put};
-use crate::support::redis::eventually;
 use crate::support::servers::Backend;
 
-/// Late tags: by their order some come before the guard and some after it.
-const LATE: std::ops::Range<u64> = 100..130;
-const GUARD: u64 = 9;
-
-/// What a test holds up on purpose is not away.
-fn patiently(config: DatabaseStoreConfig) -> DatabaseStoreConfig {
-    config.timeout(Duration::from_secs(20))
-}
-
-/// The DELETE of a bump has begun, and waits for the guard's row. Loads from before the write get
-/// versions of late tags that it will not see, and find the guard still there.
 #[tokio::test]
 async fn a_late_version_from_beside_a_delete_is_deleted_too() {
     for backend in Backend::servers() {
-        let stage = Stage::new(backend, patiently).await;
-        let marked = mark(&stage.store, &[1, GUARD]).await;
-        // Without the gaps between rows: others may create versions meanwhile.
-        let level = Some(IsolationLevel::ReadCommitted);
-        let blocker = stage.pool.begin_with_config(level, None).await.expect("begun");
-        // The guard's row, and tag 1's, which nobody bumps.
-        let lock = "SELECT tag FROM entry_version FOR UPDATE";
-        blocker.execute_unprepared(lock).await.expect("locked");
-        let mut ids: Vec<_> = LATE.map(TagId).collect();
-        ids.push(TagId(GUARD));
-        let bumps = Bumps { ids: &ids, ..Bumps::default() };
-        let bumping = async {
-            stage.store.bump(bumps).await.expect("bumped");
-        };
-        let loading = async {
-            let waits = match backend {
-                Backend::Postgres => {
-                    "SELECT COUNT(*) FROM pg_stat_activity
-                     WHERE wait_event_type = 'Lock' AND datname = current_database()"
-                }
-                _ => {
-                    "SELECT COUNT(*) FROM information_schema.innodb_trx
-                     WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE 'DELETE FROM `entry_version`%'"
-                }
-            };
-            eventually("the delete waits", async || stage.number(waits).await > 0).await;
-            let mut stored = 0;
-            for late in LATE {
-                let kept = put(
-                    &stage.store,
-                    &key(late),
-                    &marked,
-                    &[1],
-                    &[late],
-                    &[GUARD],
-                    b"from before the write",
-                )
-                .await;
-                stored += u64::from(kept == Kept::Stored);
-            }
-            blocker.rollback().await.expect("rolled back");
-            stored
-        };
-        let ((), stored) = tokio::join!(bumping, loading);
-        // Otherwise this would show nothing.
-        assert_eq!(stored, LATE.count() as u64, "{backend:?}");
-        for late in LATE {
-            assert_eq!(stage.get(&key(late)).await, Got::Nothing, "{backend:?} {late}");
-        }
+        assert!(!late_beside_a_delete(backend).await, "{backend:?} is stale");
     }
 }
 

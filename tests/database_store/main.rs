@@ -5,6 +5,7 @@ mod coherent;
 mod hostile;
 mod interleaved;
 mod limits;
+mod scenario;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,7 +11,8 @@ use sea_orm::DatabaseConnection;
 /// The connection is a plain one of SeaORM's own, never one that a cache wraps: what goes through it
 /// is the cache's own business. Best is a pool of its own, so that it waits for nobody's transaction.
 /// For SQLite have a file of its own, in WAL mode: a file has one writer at a time, and in that of
-/// your data each transaction that is open would make the cache wait.
+/// your data each transaction that is open would make the cache wait. A database in memory is for tests,
+/// and for one connection: each connection has another.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

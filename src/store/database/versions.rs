@@ -7,6 +7,7 @@ use sea_orm::{QueryResult, Value};
 use super::Inner;
 use super::dialect::Dialect;
 use super::talk::{rest, value};
+use crate::fault::{Fault, broken};
 use crate::key::hex;
 use crate::store::{Bumped, Bumps, StoreError, TagId, Unique, unique};
 
@@ -187,7 +188,11 @@ impl Inner {
         for some in tags.chunks(AT_ONCE) {
             let (among, values) = self.talk.dialect.among(some);
             let (versions, now) = (&self.names.versions, self.talk.dialect.now());
-            let sql = format!("UPDATE {versions} SET ends_at = {now} + {keep} WHERE {among}");
+            // Not a block that came in between.
+            let sql = format!(
+                "UPDATE {versions} SET ends_at = {now} + {keep} \
+                 WHERE {among} AND version IS NOT NULL"
+            );
             self.talk.execute(&self.talk.dialect.numbered(&sql), values).await?;
         }
         Ok(())
@@ -231,26 +236,27 @@ impl Inner {
 
     /// Deletes versions, on servers twice.
     async fn delete(&self, tags: &[i64]) -> Result<(), StoreError> {
-        let versions = &self.names.versions;
-        let chunks: Vec<_> = tags
-            .chunks(AT_ONCE)
-            .map(|some| {
-                let (among, values) = self.talk.dialect.among(some);
-                let sql = format!("DELETE FROM {versions} WHERE {among} AND blockers IS NULL");
-                (sql, values)
-            })
-            .collect();
-        match (self.talk.dialect, &chunks[..]) {
-            // One round trip for both; each still is a transaction of its own, and one that locks
-            // no gaps, in which others would wait to create versions.
-            (Dialect::MySql, [(sql, _)]) => {
-                let once = format!("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {sql}");
-                self.talk.execute(&format!("{once}; {once}"), Vec::new()).await?;
+        let (dialect, versions) = (self.talk.dialect, &self.names.versions);
+        // One that locks no gaps, in which others would wait to create versions.
+        let level = match dialect {
+            Dialect::MySql => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ",
+            _ => "",
+        };
+        let chunk = |some| {
+            let (among, values) = dialect.among(some);
+            let sql = format!("{level}DELETE FROM {versions} WHERE {among} AND blockers IS NULL");
+            (dialect.numbered(&sql), values)
+        };
+        let chunks: Vec<_> = tags.chunks(AT_ONCE).map(chunk).collect();
+        let once = dialect == Dialect::Sqlite || broken(Fault::DeleteOnce);
+        match &chunks[..] {
+            // One round trip for both; each is a transaction of its own all the same.
+            [(sql, _)] if dialect == Dialect::MySql && !once => {
+                self.talk.execute(&format!("{sql}; {sql}"), Vec::new()).await?;
             }
-            (dialect, chunks) => {
-                let times = if dialect == Dialect::Sqlite { 1 } else { 2 };
-                for (sql, values) in (0..times).flat_map(|_| chunks) {
-                    self.talk.execute(&dialect.numbered(sql), values.clone()).await?;
+            chunks => {
+                for (sql, values) in (0..if once { 1 } else { 2 }).flat_map(|_| chunks) {
+                    self.talk.execute(sql, values.clone()).await?;
                 }
             }
         }
