@@ -1,4 +1,4 @@
-//! Single values, counters, locks, and rights to load: one row each.
+//! Single values, counters and locks: one row each.
 //!
 //! What a row says is changed by one statement that also says what it must have been; where the row
 //! may not be there yet, by one for each case, tried in turn. So each call is atomic.
@@ -6,49 +6,44 @@
 use async_trait::async_trait;
 use sea_orm::Value;
 
-use super::entries::{cell, right, token};
+use super::entries::{cell, token};
 use super::talk::value;
 use super::versions::{ms, unhex};
 use super::{DatabaseStore, Inner};
-use crate::key::Key;
-use crate::store::{Cells, Counted, Lease, StoreError, Turn, Unique, When};
+use crate::store::{Cells, Counted, StoreError, Unique, When};
 
 /// How long a lock's last token outlives it, in milliseconds: a day, in which the server's clock
 /// may be set back by as much and tokens grow all the same.
 const TOKEN_KEPT_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// How long others are told that a load leads to nothing, in milliseconds.
-const NEVER_MS: i64 = 1_000;
-const NEVER: &str = "never";
 
 /// What a row takes besides its value, in bytes, more or less.
 const ROW: usize = 100;
 
 /// What is in a row.
 #[derive(Default)]
-struct Cell {
+pub(super) struct Cell {
     value: Option<Vec<u8>>,
     left_ms: i64,
-    holder: Option<Unique>,
+    pub(super) holder: Option<Unique>,
     token: i64,
-    held: bool,
+    pub(super) held: bool,
     now_ms: i64,
     number: Option<i64>,
 }
 
 /// A row that is new.
 #[derive(Default)]
-struct New<'v> {
-    value: Option<&'v [u8]>,
-    ttl: i64,
-    holder: Option<Value>,
-    held: i64,
-    token: i64,
-    kept: i64,
+pub(super) struct New<'v> {
+    pub(super) value: Option<&'v [u8]>,
+    pub(super) ttl: i64,
+    pub(super) holder: Option<Value>,
+    pub(super) held: i64,
+    pub(super) token: i64,
+    pub(super) kept: i64,
 }
 
 impl Inner {
-    async fn find(&self, place: &[u8]) -> Result<Option<Cell>, StoreError> {
+    pub(super) async fn find(&self, place: &[u8]) -> Result<Option<Cell>, StoreError> {
         let rows = self.talk.query(&self.sql.cells.find, vec![place.into()]).await?;
         Ok(rows.first().map(|row| Cell {
             value: stored(value(row, 0), value(row, 6)),
@@ -62,7 +57,7 @@ impl Inner {
     }
 
     /// `false` if there is a row already.
-    async fn insert_cell(&self, place: &[u8], new: New<'_>) -> Result<bool, StoreError> {
+    pub(super) async fn insert_cell(&self, place: &[u8], new: New<'_>) -> Result<bool, StoreError> {
         let size = new.value.map_or(0, |value| value.len() + ROW);
         let values = vec![
             place.into(),
@@ -79,7 +74,7 @@ impl Inner {
         self.changed(&self.sql.cells.insert, values).await
     }
 
-    async fn changed(&self, sql: &str, values: Vec<Value>) -> Result<bool, StoreError> {
+    pub(super) async fn changed(&self, sql: &str, values: Vec<Value>) -> Result<bool, StoreError> {
         Ok(self.talk.execute(sql, values).await? > 0)
     }
 
@@ -215,42 +210,6 @@ impl Inner {
     /// A lock that is not given back, for so many milliseconds; `false` if somebody has it.
     pub(super) async fn lock_for(&self, place: &[u8], ttl_ms: u64) -> Result<bool, StoreError> {
         Ok(self.lock(place, ms(ttl_ms)).await?.is_some())
-    }
-
-    /// The right to load an entry, unless somebody has it.
-    pub(super) async fn take(&self, lease: &Lease<'_>) -> Result<Turn, StoreError> {
-        let (place, held) = (right(lease.key), ms(lease.ms));
-        let new = New { holder: Some(token(&lease.token)), held, kept: held, ..New::default() };
-        if self.insert_cell(&place, new).await? {
-            return Ok(Turn::Ours);
-        }
-        let values = vec![token(&lease.token), held.into(), held.into(), place[..].into()];
-        if self.changed(&self.sql.cells.take, values).await? {
-            return Ok(Turn::Ours);
-        }
-        // The word in the place of a holder is none.
-        let cell = self.find(&place).await?;
-        let never = cell.is_some_and(|cell| cell.held && cell.holder.is_none());
-        Ok(if never { Turn::Free } else { Turn::Theirs })
-    }
-
-    pub(super) async fn give_back(&self, key: &Key, own: &Unique) -> Result<(), StoreError> {
-        let values = vec![right(key)[..].into(), token(own)];
-        self.talk.execute(&self.sql.cells.give_back, values).await.map(drop)
-    }
-
-    pub(super) async fn release(
-        &self,
-        key: &Key,
-        own: &Unique,
-        never: bool,
-    ) -> Result<(), StoreError> {
-        if !never {
-            return self.give_back(key, own).await;
-        }
-        let values =
-            vec![NEVER.into(), NEVER_MS.into(), NEVER_MS.into(), right(key)[..].into(), token(own)];
-        self.talk.execute(&self.sql.cells.hand_over, values).await.map(drop)
     }
 }
 

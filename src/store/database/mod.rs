@@ -56,11 +56,13 @@
 //!
 //! Whatever ends, ends by the database's clock, in the same statement that looks at it.
 
+mod bump;
 mod cells;
 mod config;
 mod cull;
 mod dialect;
 mod entries;
+mod lease;
 mod probe;
 mod schema;
 mod sql;
