@@ -12,7 +12,7 @@ use crate::event::Observer;
 use crate::kv::KvConfig;
 use crate::outbox::OutboxConfig;
 use crate::shared::{Coherence, Shared, WhenAway};
-use crate::store::{Consistency, Store};
+use crate::store::{Consistency, DatabaseStore, DatabaseStoreConfig, Store};
 #[cfg(feature = "opendal")]
 use crate::store::{OpendalConfig, OpendalStore};
 #[cfg(feature = "redis")]
@@ -61,6 +61,7 @@ pub struct QueryCacheBuilder {
 /// What lies behind the memory tier.
 enum Behind {
     Store(Arc<dyn Store>),
+    Database(Box<DatabaseStoreConfig>),
     #[cfg(feature = "redis")]
     Redis(Box<RedisConfig>),
     #[cfg(feature = "opendal")]
@@ -212,6 +213,26 @@ impl QueryCacheBuilder {
         self
     }
 
+    /// Shares entries and invalidations with every process whose cache has the same prefix,
+    /// version and tables in a database, which may be the one that is cached: for who has no Redis.
+    /// [`Coherence::Strong`] only.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sea_orm::Database;
+    /// use sea_orm_cache::QueryCache;
+    /// use sea_orm_cache::store::DatabaseStoreConfig;
+    ///
+    /// let own = Database::connect("sqlite::memory:").await?;
+    /// let config = DatabaseStoreConfig::new(own).table("cache_entries").create_tables();
+    /// let cache = QueryCache::builder().database(config).build().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn database(mut self, config: DatabaseStoreConfig) -> Self {
+        self.store = Some(Behind::Database(config.into()));
+        self
+    }
+
     /// The same with a store of another kind.
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Some(Behind::Store(Arc::new(store)));
@@ -312,6 +333,9 @@ impl QueryCacheBuilder {
         let store = match self.store.take() {
             None => None,
             Some(Behind::Store(store)) => Some(store),
+            Some(Behind::Database(config)) => {
+                Some(Arc::new(DatabaseStore::new(*config, &self.prefix, self.version)?) as Arc<_>)
+            }
             #[cfg(feature = "redis")]
             Some(Behind::Redis(config)) => {
                 Some(Arc::new(RedisStore::new(*config, &self.prefix, self.version)?) as Arc<_>)

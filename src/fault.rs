@@ -87,6 +87,8 @@ pub enum Fault {
     BlocksBeforeVersions,
     /// A version that ends soon is written anew, for longer.
     VersionWrittenAgain,
+    /// Versions in a server's database are deleted by one statement.
+    DeleteOnce,
 }
 
 #[cfg(feature = "__mutation")]

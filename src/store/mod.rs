@@ -26,6 +26,7 @@
 
 mod cells;
 mod consistency;
+pub mod database;
 mod null;
 #[cfg(feature = "opendal")]
 mod opendal;
@@ -41,6 +42,7 @@ use async_trait::async_trait;
 
 pub use self::cells::{Cells, Counted, When};
 pub use self::consistency::Consistency;
+pub use self::database::{DatabaseStore, DatabaseStoreConfig};
 pub use self::null::NullStore;
 #[cfg(feature = "opendal")]
 pub use self::opendal::{OpendalConfig, OpendalStore};

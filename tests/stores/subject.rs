@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm_cache::store::{
-    Bumps, Found, Got, Kept, Mark, Marked, OpendalConfig, OpendalStore, Put, RedisConfig,
-    RedisStore, Store, TagId, Unique,
+    Bumps, DatabaseStore, DatabaseStoreConfig, Found, Got, Kept, Mark, Marked, OpendalConfig,
+    OpendalStore, Put, RedisConfig, RedisStore, Store, TagId, Unique,
 };
 use sea_orm_cache::{Family, Key};
 
 use crate::support::redis::Server;
+use crate::support::servers::{Backend, TestDb};
 
 /// A store of a cache of its own, with what a test does to it.
 pub struct Subject {
@@ -18,6 +19,7 @@ pub struct Subject {
     prefix: String,
     _server: Option<Server>,
     _folder: Option<tempfile::TempDir>,
+    _database: Option<TestDb>,
 }
 
 /// Something that was never used before.
@@ -67,6 +69,9 @@ pub async fn all() -> Vec<Subject> {
     if let Some(urls) = urls("MEMCACHED_URL") {
         all.push(Subject::opendal("Memcached", OpendalConfig::memcached(&urls[0])).await);
     }
+    for backend in Backend::reachable() {
+        all.push(Subject::database(backend).await);
+    }
     all
 }
 
@@ -85,7 +90,29 @@ impl Subject {
 
     pub async fn of(name: &'static str, store: Arc<dyn Store>, prefix: &str) -> Self {
         store.connect().await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self { name, store, prefix: prefix.to_owned(), _server: None, _folder: None }
+        Self {
+            name,
+            store,
+            prefix: prefix.to_owned(),
+            _server: None,
+            _folder: None,
+            _database: None,
+        }
+    }
+
+    async fn database(backend: Backend) -> Self {
+        let database = TestDb::new(backend).await;
+        let config = DatabaseStoreConfig::new(database.pool(4).await).create_tables();
+        let prefix = prefix();
+        let store = DatabaseStore::new(config, &prefix, 1).expect("a store");
+        let name = match backend {
+            Backend::Sqlite => "SQLite",
+            Backend::Postgres => "PostgreSQL",
+            Backend::MySql => "MariaDB",
+        };
+        let mut subject = Self::of(name, Arc::new(store), &prefix).await;
+        subject._database = Some(database);
+        subject
     }
 
     pub fn key(&self, number: u8) -> Key {
