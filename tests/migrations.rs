@@ -6,8 +6,9 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use sea_orm_cache::store::{DatabaseStore, DatabaseStoreConfig, Store};
 use sea_orm_cache::{Event, OutboxConfig, QueryCache};
-use sea_orm_cache_migration::{CacheOutbox, CacheTriggers};
+use sea_orm_cache_migration::{CacheOutbox, CacheTable, CacheTriggers};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 use support::servers::{Backend, TestDb};
 
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
             Box::new(CreateBook),
+            Box::new(CacheTable::named("cache_entries").unlogged()),
             Box::new(CacheOutbox::new()),
             Box::new(CacheTriggers::for_entities((book::Entity,))),
         ]
@@ -89,6 +91,9 @@ async fn up_down_and_up_again_leave_what_one_up_leaves() {
             }
             run(&db, "INSERT INTO book (id, price) VALUES (1, 100)").await;
             assert_eq!(notes(&db).await, 4, "{backend:?}: each write is noted once");
+            let config = DatabaseStoreConfig::new(db.clone()).table("cache_entries");
+            let store = DatabaseStore::new(config, "shop", 1).expect("a store");
+            store.connect().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
             Migrator::down(&db, None).await.unwrap_or_else(|e| panic!("{backend:?} {round}: {e}"));
             for migration in Migrator::migrations().iter().skip(1).rev() {
                 migration.down(&manager).await.unwrap_or_else(|e| panic!("{backend:?}: {e}"));

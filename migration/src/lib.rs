@@ -5,8 +5,10 @@
 
 mod entities;
 mod outbox;
+mod table;
 mod triggers;
 
 pub use entities::Entities;
 pub use outbox::CacheOutbox;
+pub use table::CacheTable;
 pub use triggers::CacheTriggers;
