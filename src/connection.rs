@@ -141,6 +141,31 @@ impl<C> CachedConnection<C> {
         }
     }
 
+    /// Has the listener look at the outbox now, instead of in a moment: for who is told of a note,
+    /// as by PostgreSQL's NOTIFY ([`Outbox::notifying`](crate::Outbox::notifying)). Without an
+    /// [`OutboxConfig`](crate::OutboxConfig) it does nothing.
+    ///
+    /// ```no_run
+    /// # mod shop {
+    /// use sea_orm::sqlx::postgres::PgListener;
+    /// use sea_orm_cache::CachedConnection;
+    ///
+    /// async fn wake(db: CachedConnection, url: &str) -> Result<(), sea_orm::sqlx::Error> {
+    ///     let mut listener = PgListener::connect(url).await?;
+    ///     listener.listen("sea_orm_cache_outbox").await?;
+    ///     loop {
+    ///         listener.recv().await?;
+    ///         db.wake_listener();
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn wake_listener(&self) {
+        if let Some(follower) = &self.database.follower {
+            follower.wake();
+        }
+    }
+
     /// The wrapped connection. What is written through it directly is not seen: entries that
     /// depend on it stay until their TTL is over.
     ///

@@ -49,6 +49,12 @@ impl CacheTriggers {
         Ok(self)
     }
 
+    /// They also tell of each note by PostgreSQL's NOTIFY: see [`Outbox::notifying`].
+    pub fn notifying(mut self) -> Self {
+        self.outbox = self.outbox.notifying();
+        self
+    }
+
     /// Under another name in the table of the migrations that were run: for a second one. The default
     /// is `sea_orm_cache_triggers_v1`.
     pub fn named(mut self, name: &str) -> Self {

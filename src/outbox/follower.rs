@@ -70,6 +70,11 @@ impl Follower {
             && (now_ms.saturating_sub(proven - 1) < bound_ms || broken(Fault::OutboxUnproven))
     }
 
+    /// The next look is due now.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
     pub(crate) fn is_durable(&self) -> bool {
         self.config.durable
     }

@@ -31,11 +31,12 @@ const MAX_NAME: usize = 40;
 #[derive(Debug, Clone)]
 pub struct Outbox {
     name: String,
+    notifies: bool,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { name: Self::DEFAULT_NAME.to_owned() }
+        Self { name: Self::DEFAULT_NAME.to_owned(), notifies: false }
     }
 }
 
@@ -63,7 +64,21 @@ impl Outbox {
                  '_', and have {MAX_NAME} bytes at most"
             )));
         }
-        Ok(Self { name: name.to_owned() })
+        Ok(Self { name: name.to_owned(), notifies: false })
+    }
+
+    /// The triggers also tell of each note by PostgreSQL's NOTIFY, on a channel of the outbox's name.
+    /// Whoever listens there may [wake the listener](crate::CachedConnection::wake_listener), which
+    /// otherwise looks by itself, several times within its bound. It costs each write a little more,
+    /// and those that commit at the same time wait for each other. Elsewhere it does nothing.
+    ///
+    /// ```
+    /// let outbox = sea_orm_cache::Outbox::default().notifying();
+    /// ```
+    #[must_use]
+    pub fn notifying(mut self) -> Self {
+        self.notifies = true;
+        self
     }
 
     /// The table with the changes.
@@ -158,7 +173,7 @@ impl Outbox {
         let backend = conn.get_database_backend();
         let schema = catalog::load_within(conn).await?;
         let outbox = self.spelled(conn).await?;
-        for sql in triggers::create_shared(&self.name, &outbox, backend) {
+        for sql in triggers::create_shared(&self.name, &outbox, self.notifies, backend) {
             conn.execute_unprepared(&sql).await?;
         }
         for name in tables {

@@ -165,3 +165,29 @@ async fn triggers_leave_a_write_s_own_answer_alone() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_note_comes_with_a_notification_by_which_the_listener_can_be_woken() {
+    for backend in Backend::servers().into_iter().filter(|b| *b == Backend::Postgres) {
+        use sea_orm::sqlx::postgres::PgListener;
+        let world = World::new(backend).await;
+        let outbox = sea_orm_cache::Outbox::default().notifying();
+        outbox.watch(&world.other, ["book"]).await.expect("triggers");
+        let (_cache, db) = world.cache(OutboxConfig::new().bound(crate::support::TTL)).await;
+        price(&db, 1).await;
+        let mut listener = PgListener::connect(&world.file.url()).await.expect("a session");
+        listener.listen("sea_orm_cache_outbox").await.expect("listening");
+        world.write("UPDATE book SET price = 8 WHERE id = -1").await;
+        world.write("UPDATE book SET price = 9 WHERE id = 1").await;
+        let told = listener.recv().await.expect("a notification");
+        assert_eq!(told.channel(), "sea_orm_cache_outbox");
+        db.wake_listener();
+        let heard = async {
+            while !world.log.take().iter().any(|line| line.starts_with("heard 1 notes")) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), heard).await.expect("woken");
+        assert_eq!(price(&db, 1).await, 9);
+    }
+}

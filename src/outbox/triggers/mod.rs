@@ -160,9 +160,14 @@ fn recorded(table: &Table) -> impl Iterator<Item = &Column> {
 }
 
 /// What is made once for all tables; it may be there already.
-pub(super) fn create_shared(outbox: &str, spelled: &str, backend: DbBackend) -> Vec<String> {
+pub(super) fn create_shared(
+    outbox: &str,
+    spelled: &str,
+    notifies: bool,
+    backend: DbBackend,
+) -> Vec<String> {
     match backend {
-        DbBackend::Postgres => vec![postgres::function(outbox, spelled)],
+        DbBackend::Postgres => vec![postgres::function(outbox, spelled, notifies)],
         _ => Vec::new(),
     }
 }

@@ -76,9 +76,16 @@ pub(super) fn drop_function(outbox: &str) -> String {
 /// The function for all tables. It runs as its owner: whoever may write a table need not be allowed
 /// to write the outbox. Most updates are of one row, which keeps its key: that is done without a
 /// query for it.
-pub(super) fn function(outbox: &str, spelled: &str) -> String {
+pub(super) fn function(outbox: &str, spelled: &str, notifies: bool) -> String {
     let schema = spelled.rsplit_once('.').map_or(String::new(), |(schema, _)| format!("{schema}."));
     let name = function_name(outbox);
+    let notify = match notifies {
+        true => format!(
+            "IF TG_OP = 'TRUNCATE' OR cardinality(coalesce(new_rows, old_rows)) > 0 THEN \
+             PERFORM pg_notify('{outbox}', ''); END IF;"
+        ),
+        false => String::new(),
+    };
     format!(
         r#"CREATE OR REPLACE FUNCTION {schema}{name}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
@@ -102,6 +109,7 @@ BEGIN
     IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' THEN
         new_rows := ARRAY(SELECT to_jsonb(r) FROM sea_orm_new r LIMIT {MAX_ROWS} + 1);
     END IF;
+    {notify}
     IF TG_OP = 'TRUNCATE' OR cardinality(old_rows) > {MAX_ROWS} OR cardinality(new_rows) > {MAX_ROWS} THEN
         INSERT INTO {spelled} (table_name, operation, created_ms) VALUES (TG_ARGV[0], '*', now_ms);
         RETURN NULL;
