@@ -3,6 +3,7 @@
 
 mod durable;
 mod foreign;
+mod history;
 mod kill;
 mod leases;
 mod notes;
