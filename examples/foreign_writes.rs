@@ -46,7 +46,7 @@ async fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let file = format!("sqlite://{}?mode=rwc", folder.path().join("shop.db").display());
     watch(&file).await?;
-    if let Ok(url) = std::env::var("POSTGRES_URL") {
+    if let Some(url) = std::env::var("POSTGRES_URL").ok().filter(|url| !url.is_empty()) {
         watch(&url).await?;
     }
     Ok(())
