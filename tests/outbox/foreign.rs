@@ -191,3 +191,103 @@ async fn a_note_comes_with_a_notification_by_which_the_listener_can_be_woken() {
         assert_eq!(price(&db, 1).await, 9);
     }
 }
+
+#[tokio::test]
+async fn what_a_replace_deletes_is_heard_whatever_it_was_found_by() {
+    let backend = Backend::Sqlite;
+    let world = World::new(backend).await;
+    run(&world.other, "ALTER TABLE author ADD COLUMN code TEXT").await;
+    run(&world.other, "UPDATE author SET code = name").await;
+    run(&world.other, "CREATE UNIQUE INDEX author_code ON author (code)").await;
+    let outbox = sea_orm_cache::Outbox::default();
+    outbox.watch(&world.other, ["author"]).await.expect("triggers");
+    let (_cache, db) = world.cache(OutboxConfig::new()).await;
+    use sea_orm::EntityTrait;
+    use sea_orm_cache::prelude::*;
+    let author =
+        |id: i32| crate::support::author::Entity::find_by_id(id).cached(crate::support::TTL);
+    assert!(author(3).one(&db).await.expect("an answer").is_some());
+    // Cleo goes, since another one takes her code.
+    world.write("INSERT OR REPLACE INTO author (id, name, code) VALUES (9, 'Dora', 'Cleo')").await;
+    db.catch_up().await.expect("heard");
+    assert!(author(3).one(&db).await.expect("an answer").is_none());
+    assert!(author(1).one(&db).await.expect("an answer").is_some());
+    world.write("UPDATE OR REPLACE author SET code = 'Ada' WHERE id = 9").await;
+    db.catch_up().await.expect("heard");
+    assert!(author(1).one(&db).await.expect("an answer").is_none());
+}
+
+#[tokio::test]
+async fn long_keys_and_odd_values_leave_the_write_and_what_is_heard_as_they_should_be() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let (text, blob) = match backend {
+            Backend::Sqlite => ("TEXT", "BLOB"),
+            Backend::Postgres => ("TEXT COLLATE \"C\"", "BYTEA"),
+            Backend::MySql => {
+                ("VARCHAR(3000) CHARACTER SET latin1 COLLATE latin1_nopad_bin", "BLOB")
+            }
+        };
+        let real = if backend == Backend::MySql { "DOUBLE" } else { "DOUBLE PRECISION" };
+        run(
+            &world.other,
+            &format!(
+                "CREATE TABLE odd (id INTEGER PRIMARY KEY, k {text}, b {blob}, r {real}, \
+                 big BIGINT)"
+            ),
+        )
+        .await;
+        for index in ["k", "big"] {
+            let prefix = if backend == Backend::MySql && index == "k" { "(500)" } else { "" };
+            run(&world.other, &format!("CREATE INDEX odd_{index} ON odd ({index}{prefix})")).await;
+        }
+        sea_orm_cache::Outbox::default().watch(&world.other, ["odd"]).await.expect("triggers");
+        let (_cache, db) = world.cache(OutboxConfig::new()).await;
+        use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+        use sea_orm_cache::prelude::*;
+        let long = "x".repeat(2_500);
+        let of =
+            |k: &str| odd::Entity::find().filter(odd::Column::K.eq(k)).cached(crate::support::TTL);
+        let largest = i64::MAX - 1;
+        let of_big =
+            || odd::Entity::find().filter(odd::Column::Big.eq(largest)).cached(crate::support::TTL);
+        assert!(of(&long).all(&db).await.expect("an answer").is_empty());
+        assert!(of("é").all(&db).await.expect("an answer").is_empty());
+        assert!(of_big().all(&db).await.expect("an answer").is_empty());
+        let bytes = match backend {
+            Backend::Postgres => "'\\xff00'",
+            _ => "x'ff00'",
+        };
+        for (id, k) in [(1, long.as_str()), (2, "é")] {
+            world
+                .write(&format!("INSERT INTO odd VALUES ({id}, '{k}', {bytes}, 1e300, {largest})"))
+                .await;
+        }
+        db.catch_up().await.expect("heard");
+        assert_eq!(of(&long).all(&db).await.expect("an answer").len(), 1, "{backend:?}");
+        assert_eq!(of("é").all(&db).await.expect("an answer").len(), 1, "{backend:?}");
+        assert_eq!(of_big().all(&db).await.expect("an answer").len(), 2, "{backend:?}");
+        world.write(&format!("UPDATE odd SET k = 'é' WHERE k = '{long}'")).await;
+        db.catch_up().await.expect("heard");
+        assert!(of(&long).all(&db).await.expect("an answer").is_empty(), "{backend:?}");
+        assert_eq!(of("é").all(&db).await.expect("an answer").len(), 2, "{backend:?}");
+    }
+}
+
+mod odd {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "odd")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub k: String,
+        pub big: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}

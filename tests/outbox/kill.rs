@@ -4,6 +4,7 @@
 //! `KILL_ROUNDS` sets how often one is killed under load (default 4).
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use sea_orm_cache::fault::{Fault, set};
@@ -34,11 +35,11 @@ async fn world(backend: Backend) -> World {
     world
 }
 
-fn worker(world: &World, what: &str) -> Child {
+async fn worker(world: &World, what: &str) -> Child {
     Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "kill::a_worker", "--nocapture"])
         .env("KILL_WORKER", what)
-        .env("KILL_URL", world.file.url())
+        .env("KILL_URL", worker_url(world).await)
         .env("KILL_PREFIX", &world.file.name)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -105,20 +106,46 @@ fn durable() -> OutboxConfig {
     OutboxConfig::new().durable_bumps()
 }
 
+/// As which a worker's sessions are known to the server.
+const KILLED: &str = "killed";
+
+async fn worker_url(world: &World) -> String {
+    let url = world.file.url();
+    match world.file.backend {
+        Backend::Sqlite => url,
+        Backend::Postgres => format!("{url}?application_name={KILLED}"),
+        Backend::MySql => {
+            run(&world.other, &format!("CREATE USER IF NOT EXISTS {KILLED}@'%'")).await;
+            run(&world.other, &format!("GRANT ALL ON *.* TO {KILLED}@'%'")).await;
+            url.replace("root@", &format!("{KILLED}@"))
+        }
+    }
+}
+
 /// Its sessions are over, so that nothing of it is committed any more.
 async fn is_over(world: &World, mut child: Child) {
     child.wait().await.expect("its end");
     let sql = match world.file.backend {
         Backend::Sqlite => return,
         Backend::Postgres => {
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-             AND application_name = '' AND state <> 'idle' AND pid <> pg_backend_pid()"
+            format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND application_name = '{KILLED}'"
+            )
         }
-        Backend::MySql => "SELECT CAST(count(*) AS SIGNED) FROM information_schema.innodb_trx",
+        Backend::MySql => {
+            format!(
+                "SELECT CAST(count(*) AS SIGNED) FROM information_schema.processlist \
+                 WHERE db = DATABASE() AND user = '{KILLED}'"
+            )
+        }
     };
-    while number(&world.other, sql).await > 0 {
-        tokio::task::yield_now().await;
-    }
+    let over = async {
+        while number(&world.other, &sql).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), over).await.expect("the end of its sessions");
 }
 
 /// What the cache says and what is there, for each book.
@@ -151,7 +178,7 @@ async fn whichever_step_a_process_dies_at_what_it_committed_is_heard() {
             let world = world(backend).await;
             let (_cache, db) = world.sharing(durable(), &world.file.name, &url).await;
             compare(&world, &db).await;
-            is_over(&world, worker(&world, &format!("step {number} whole"))).await;
+            is_over(&world, worker(&world, &format!("step {number} whole")).await).await;
             db.catch_up().await.expect("heard");
             let all = compare(&world, &db).await;
             assert!(
@@ -171,7 +198,7 @@ async fn without_a_note_of_what_is_owed_a_death_after_the_commit_leaves_others_s
         let world = world(backend).await;
         let (_cache, db) = world.sharing(durable(), &world.file.name, &url).await;
         compare(&world, &db).await;
-        is_over(&world, worker(&world, "step 5 fault")).await;
+        is_over(&world, worker(&world, "step 5 fault").await).await;
         db.catch_up().await.expect("heard");
         let all = compare(&world, &db).await;
         assert_eq!(all[0], (100, 500), "{backend:?}: the test would not notice");
@@ -187,7 +214,7 @@ async fn a_process_that_is_killed_under_load_leaves_nothing_stale() {
         let world = world(backend).await;
         let (_cache, db) = world.sharing(durable(), &world.file.name, &url).await;
         for round in 0..rounds {
-            let mut child = worker(&world, "load");
+            let mut child = worker(&world, "load").await;
             let output = child.stdout.take().expect("its output");
             let mut lines = BufReader::new(output).lines();
             let mut left = rng.u32(1..200);

@@ -69,7 +69,10 @@ pub async fn somebody_else_listened_meanwhile(backend: Backend) -> Seen {
 
 /// Waits until an event says this.
 async fn told(world: &World, what: &str) {
-    while !world.log.take().iter().any(|line| line.starts_with(what)) {
-        tokio::task::yield_now().await;
-    }
+    let told = async {
+        while !world.log.take().iter().any(|line| line.starts_with(what)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told).await.expect("the event");
 }

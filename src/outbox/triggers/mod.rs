@@ -24,6 +24,13 @@ use crate::sql::Dialect;
 /// PostgreSQL's limit; MySQL has one more.
 const MAX_NAME: usize = 63;
 
+/// SQLite's functions may take no more than 100 arguments, and an object has two for each column.
+const MAX_COLUMNS: usize = 45;
+
+/// Longer texts and blobs, in bytes, are unknown: a note stays small, and what a function makes of
+/// them has no limit to run into.
+const MAX_BYTES: usize = 1_000;
+
 /// What `note` in the state table begins with, for a table that is watched.
 pub(super) const MARK: &str = "trigger:";
 
@@ -154,9 +161,9 @@ pub(super) fn note(table: &Table) -> String {
     format!("{FORMAT};{keys};{}", names(&mut table.columns.iter()))
 }
 
-/// The key columns whose values can be part of a tag.
+/// The key columns whose values can be part of a tag; what is left out is unknown.
 fn recorded(table: &Table) -> impl Iterator<Item = &Column> {
-    table.key_columns().filter(|column| column.class != KeyClass::None)
+    table.key_columns().filter(|column| column.class != KeyClass::None).take(MAX_COLUMNS)
 }
 
 /// What is made once for all tables; it may be there already.

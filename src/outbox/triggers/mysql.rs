@@ -3,7 +3,7 @@
 //!
 //! A session with `@sea_orm_cache_own = 1` is one of ours, which bumps by itself.
 
-use super::{Noted, Watched, by_event, recorded, settable};
+use super::{MAX_BYTES, Noted, Watched, by_event, recorded, settable};
 use crate::schema::{KeyClass, Typed};
 
 const NOW_MS: &str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
@@ -36,11 +36,12 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
 /// number may lose digits.
 fn image(watched: &Watched<'_>, row: &str) -> String {
     watched.object(recorded(watched.table), |column, name| match column.class {
-        KeyClass::Typed(Typed::Text(_)) | KeyClass::Folded(_) | KeyClass::Text => {
-            format!("CONCAT('t', HEX(CONVERT({row}.{name} USING utf8mb4)))")
-        }
+        KeyClass::Typed(Typed::Text(_)) | KeyClass::Folded(_) | KeyClass::Text => format!(
+            "IF(LENGTH({row}.{name}) > {MAX_BYTES}, 'r', \
+             CONCAT('t', HEX(CONVERT({row}.{name} USING utf8mb4))))"
+        ),
         KeyClass::Typed(Typed::Bytes(_)) | KeyClass::Bytes => {
-            format!("CONCAT('b', HEX({row}.{name}))")
+            format!("IF(LENGTH({row}.{name}) > {MAX_BYTES}, 'r', CONCAT('b', HEX({row}.{name})))")
         }
         _ => format!("CAST({row}.{name} AS CHAR)"),
     })

@@ -75,13 +75,14 @@ pub(super) fn drop_function(outbox: &str) -> String {
 
 /// The function for all tables. It runs as its owner: whoever may write a table need not be allowed
 /// to write the outbox. Most updates are of one row, which keeps its key: that is done without a
-/// query for it.
+/// query for it. (A row is named as no column is, or the column would be meant.)
 pub(super) fn function(outbox: &str, spelled: &str, notifies: bool) -> String {
     let schema = spelled.rsplit_once('.').map_or(String::new(), |(schema, _)| format!("{schema}."));
     let name = function_name(outbox);
     let notify = match notifies {
         true => format!(
-            "IF TG_OP = 'TRUNCATE' OR cardinality(coalesce(new_rows, old_rows)) > 0 THEN \
+            "IF TG_OP = 'TRUNCATE' OR unreadable \
+             OR cardinality(coalesce(new_rows, old_rows)) > 0 THEN \
              PERFORM pg_notify('{outbox}', ''); END IF;"
         ),
         false => String::new(),
@@ -96,6 +97,7 @@ DECLARE
     now_ms constant bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
     old_rows jsonb[];
     new_rows jsonb[];
+    unreadable boolean := false;
     moved boolean := false;
     changed text := '';
     c text;
@@ -103,14 +105,19 @@ BEGIN
     IF current_setting('sea_orm_cache.own', true) = 'on' THEN
         RETURN NULL;
     END IF;
-    IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' THEN
-        old_rows := ARRAY(SELECT to_jsonb(r) FROM sea_orm_old r LIMIT {MAX_ROWS} + 1);
-    END IF;
-    IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' THEN
-        new_rows := ARRAY(SELECT to_jsonb(r) FROM sea_orm_new r LIMIT {MAX_ROWS} + 1);
-    END IF;
+    BEGIN
+        IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' THEN
+            old_rows := ARRAY(SELECT to_jsonb(sea_orm_row) FROM sea_orm_old sea_orm_row LIMIT {MAX_ROWS} + 1);
+        END IF;
+        IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' THEN
+            new_rows := ARRAY(SELECT to_jsonb(sea_orm_row) FROM sea_orm_new sea_orm_row LIMIT {MAX_ROWS} + 1);
+        END IF;
+    EXCEPTION WHEN OTHERS THEN
+        -- A value of more than 256 MB has no JSON: the write is to be done all the same.
+        unreadable := true;
+    END;
     {notify}
-    IF TG_OP = 'TRUNCATE' OR cardinality(old_rows) > {MAX_ROWS} OR cardinality(new_rows) > {MAX_ROWS} THEN
+    IF TG_OP = 'TRUNCATE' OR unreadable OR cardinality(old_rows) > {MAX_ROWS} OR cardinality(new_rows) > {MAX_ROWS} THEN
         INSERT INTO {spelled} (table_name, operation, created_ms) VALUES (TG_ARGV[0], '*', now_ms);
         RETURN NULL;
     ELSIF TG_OP = 'INSERT' THEN

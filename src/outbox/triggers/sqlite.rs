@@ -1,14 +1,10 @@
 //! SQLite: a trigger for each row. REPLACE deletes rows without firing DELETE triggers, so what is
 //! in a row's way is noted before it is written.
 
-use super::{Noted, Watched, by_event, recorded, settable};
-use crate::schema::Column;
+use super::{MAX_BYTES, MAX_COLUMNS, Noted, Watched, by_event, recorded, settable};
+use crate::schema::{Column, ColumnDefault};
 
 const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
-
-/// A function takes no more than 100 arguments by default; a column that is not compared may have
-/// changed.
-const MAX_COMPARED: usize = 45;
 
 pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
     let name = |event| watched.quote(&watched.trigger(event));
@@ -45,14 +41,16 @@ fn image(watched: &Watched<'_>, row: &str) -> String {
         let value = format!("{row}.{name}");
         format!(
             "CASE typeof({value}) WHEN 'integer' THEN {value} WHEN 'null' THEN NULL \
-             WHEN 'real' THEN 'r' ELSE substr(typeof({value}), 1, 1) || hex({value}) END"
+             WHEN 'real' THEN 'r' ELSE CASE WHEN length(CAST({value} AS BLOB)) > {MAX_BYTES} \
+             THEN 'r' ELSE substr(typeof({value}), 1, 1) || hex({value}) END END"
         )
     })
 }
 
-/// Each column, and whether it changed: byte by byte, whatever its collation, and in its type.
+/// Each column, and whether it changed: byte by byte, whatever its collation, and in its type. One
+/// that is not compared may have changed.
 fn compared(watched: &Watched<'_>) -> String {
-    watched.object(settable(watched.table).take(MAX_COMPARED), |_, name| {
+    watched.object(settable(watched.table).take(MAX_COLUMNS), |_, name| {
         format!(
             "(OLD.{name} IS NOT NEW.{name} COLLATE BINARY \
              OR typeof(OLD.{name}) <> typeof(NEW.{name}))"
@@ -70,14 +68,21 @@ fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
     if keys.is_empty() {
         return None;
     }
+    let of_keys = || keys.iter().flatten().flatten().filter_map(|index| table.columns.get(*index));
     // Which rows are in the way of an expression, or under another collation, is not told.
-    if table.loose_unique || keys.iter().any(Option::is_none) {
+    let untold = table.loose_unique || table.replaces || keys.iter().any(Option::is_none);
+    if untold || of_keys().any(|column| column.generated) {
         return Some(watched.note(&Noted::UNKNOWN, NOW_MS, ""));
     }
     let name = |column: &Column| watched.quote(&column.name);
     let of_key = |key: &Vec<usize>| -> Vec<String> {
         key.iter().filter_map(|index| table.columns.get(*index)).map(name).collect()
     };
+    // REPLACE puts a default in the place of a NULL that is not allowed, after this.
+    let replaced = of_keys()
+        .filter(|column| column.not_null && column.default != ColumnDefault::Null)
+        .map(|column| format!("NEW.{} IS NULL", name(column)));
+    let replaced: Vec<_> = replaced.collect();
     let keys: Vec<_> = keys.iter().flatten().map(of_key).collect();
     let same = |key: &Vec<String>| {
         let equal: Vec<_> = key.iter().map(|name| format!("t.{name} = NEW.{name}")).collect();
@@ -96,5 +101,10 @@ fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
     let before = image(watched, "t");
     let noted = Noted { operation: "D", before: &before, ..Noted::UNKNOWN };
     let from = format!(" FROM {} t WHERE {condition}", watched.spelled);
-    Some(watched.note(&noted, NOW_MS, &from))
+    let mut body = watched.note(&noted, NOW_MS, &from);
+    if !replaced.is_empty() {
+        let when = format!(" WHERE {}", replaced.join(" OR "));
+        body = format!("{body}; {}", watched.note(&Noted::UNKNOWN, NOW_MS, &when));
+    }
+    Some(body)
 }
