@@ -1,6 +1,8 @@
 //! The outbox's own tables, and on which tables triggers write into it.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, Statement, TransactionSession, TransactionTrait, Value,
+};
 
 use super::triggers::{self, Watched};
 use crate::catalog;
@@ -68,7 +70,7 @@ impl Outbox {
     }
 
     /// The triggers also tell of each note by PostgreSQL's NOTIFY, on a channel of the outbox's name.
-    /// Whoever listens there may [wake the listener](crate::CachedConnection::wake_listener), which
+    /// By it the listener is woken (`OutboxConfig::notified`, feature `postgres-notify`), which
     /// otherwise looks by itself, several times within its bound. It costs each write a little more,
     /// and those that commit at the same time wait for each other. Elsewhere it does nothing.
     ///
@@ -162,12 +164,16 @@ impl Outbox {
     /// Tables are named as in the database; on PostgreSQL outside `public` with their schema
     /// (`sales.book`). A partitioned table's parts get theirs, too.
     ///
+    /// No write goes unnoted while old triggers are replaced: each table's are in a transaction, and
+    /// on MySQL, which has none for them, the new ones are there before the old ones go. A table that
+    /// had none counts as changed: what was read before is read again.
+    ///
     /// # Errors
     ///
     /// The database's own, or [`DbErr::Custom`] if there is no such table.
     pub async fn watch<'t>(
         &self,
-        conn: &impl ConnectionTrait,
+        conn: &(impl ConnectionTrait + TransactionTrait),
         tables: impl IntoIterator<Item = &'t str>,
     ) -> Result<(), DbErr> {
         let backend = conn.get_database_backend();
@@ -180,21 +186,9 @@ impl Outbox {
             let table = find(&schema, name, backend)
                 .ok_or_else(|| DbErr::Custom(format!("outbox: there is no table {name:?}")))?;
             for table in with_parts(table, &schema) {
-                let watched = Watched::new(&outbox, table, name, backend);
-                self.forget(conn, &watched).await?;
-                for sql in watched.create() {
-                    conn.execute_unprepared(&sql).await?;
-                }
-                let values = [watched.mark().into(), triggers::note(table).into()];
-                let sql = format!(
-                    "INSERT INTO {} (name, owner, until_ms, done_ms, note) \
-                     VALUES ({}, '', 0, 0, {})",
-                    self.state_table(),
-                    placeholder(backend, 1),
-                    placeholder(backend, 2)
-                );
-                let statement = Statement::from_sql_and_values(backend, sql, values);
-                conn.execute_raw(statement).await?;
+                let transaction = conn.begin().await?;
+                self.replace(&transaction, &Watched::new(&outbox, table, name, backend)).await?;
+                transaction.commit().await?;
             }
         }
         Ok(())
@@ -207,7 +201,7 @@ impl Outbox {
     /// The database's own.
     pub async fn unwatch<'t>(
         &self,
-        conn: &impl ConnectionTrait,
+        conn: &(impl ConnectionTrait + TransactionTrait),
         tables: impl IntoIterator<Item = &'t str>,
     ) -> Result<(), DbErr> {
         let backend = conn.get_database_backend();
@@ -215,7 +209,13 @@ impl Outbox {
         for name in tables {
             let Some(table) = find(&schema, name, backend) else { continue };
             for table in with_parts(table, &schema) {
-                self.forget(conn, &Watched::new(&self.name, table, name, backend)).await?;
+                let watched = Watched::new(&self.name, table, name, backend);
+                let transaction = conn.begin().await?;
+                for sql in watched.endings().iter().flat_map(|ending| watched.drop(ending)) {
+                    transaction.execute_unprepared(&sql).await?;
+                }
+                self.unmark(&transaction, &watched).await?;
+                transaction.commit().await?;
             }
         }
         Ok(())
@@ -234,20 +234,68 @@ impl Outbox {
         Ok(format!("{}.{}", schema.ok_or_else(none)?, self.name))
     }
 
-    async fn forget(
+    /// New triggers in the place of the old ones.
+    async fn replace(
         &self,
         conn: &impl ConnectionTrait,
         watched: &Watched<'_>,
     ) -> Result<(), DbErr> {
-        for sql in watched.drop() {
+        let ending = free_ending(conn, watched).await?;
+        for sql in watched.drop(ending).into_iter().chain(watched.create(ending)) {
             conn.execute_unprepared(&sql).await?;
         }
-        let place = placeholder(watched.backend, 1);
-        let sql = format!("DELETE FROM {} WHERE name = {place}", self.state_table());
-        let values = [watched.mark().into()];
+        for old in watched.endings().iter().filter(|old| **old != ending) {
+            for sql in watched.drop(old) {
+                conn.execute_unprepared(&sql).await?;
+            }
+        }
+        if !self.unmark(conn, watched).await? {
+            // Nobody heard what was written before.
+            conn.execute_unprepared(&watched.unknown()).await?;
+        }
+        let sql = format!(
+            "INSERT INTO {} (name, owner, until_ms, done_ms, note) VALUES ({}, '', 0, 0, {})",
+            self.state_table(),
+            placeholder(watched.backend, 1),
+            placeholder(watched.backend, 2)
+        );
+        let values = [watched.mark().into(), triggers::note(watched.table).into()];
         conn.execute_raw(Statement::from_sql_and_values(watched.backend, sql, values)).await?;
         Ok(())
     }
+
+    /// Was the table watched?
+    async fn unmark(
+        &self,
+        conn: &impl ConnectionTrait,
+        watched: &Watched<'_>,
+    ) -> Result<bool, DbErr> {
+        let place = placeholder(watched.backend, 1);
+        let sql = format!("DELETE FROM {} WHERE name = {place}", self.state_table());
+        let statement =
+            Statement::from_sql_and_values(watched.backend, sql, [watched.mark().into()]);
+        Ok(conn.execute_raw(statement).await?.rows_affected() > 0)
+    }
+}
+
+/// The ending of names under which there are not all triggers: these may go first.
+async fn free_ending(
+    conn: &impl ConnectionTrait,
+    watched: &Watched<'_>,
+) -> Result<&'static str, DbErr> {
+    let [first, second] = watched.endings() else { return Ok("") };
+    let names = watched.names(first);
+    let sql = format!(
+        "SELECT count(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() \
+         AND TRIGGER_NAME IN ({})",
+        vec!["?"; names.len()].join(", ")
+    );
+    let all = names.len();
+    let values = names.into_iter().map(Value::from);
+    let statement = Statement::from_sql_and_values(watched.backend, sql, values);
+    let found = conn.query_one_raw(statement).await?;
+    let found: i64 = found.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+    Ok(if usize::try_from(found) == Ok(all) { second } else { first })
 }
 
 /// The table of this name, in whatever case the catalog has it.

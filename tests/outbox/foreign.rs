@@ -192,6 +192,54 @@ async fn a_note_comes_with_a_notification_by_which_the_listener_can_be_woken() {
     }
 }
 
+/// The session that listens for notifications in this world's database.
+const LISTENS: &str = "SELECT coalesce(max(pid), 0)::bigint FROM pg_stat_activity \
+    WHERE datname = current_database() AND query LIKE 'LISTEN%' AND state = 'idle'";
+
+#[tokio::test]
+async fn notifications_wake_the_listener_also_after_their_session_was_lost() {
+    for backend in Backend::servers().into_iter().filter(|b| *b == Backend::Postgres) {
+        let world = World::new(backend).await;
+        let outbox = sea_orm_cache::Outbox::default().notifying();
+        outbox.watch(&world.other, ["book"]).await.expect("triggers");
+        // By itself it would look every twelve seconds.
+        let config = OutboxConfig::new().bound(crate::support::TTL).notified();
+        let (cache, db) = world.cache(config).await;
+        db.catch_up().await.expect("heard");
+        let mut lost = 0;
+        for new in [7, 8] {
+            assert_ne!(price(&db, 1).await, new);
+            let listens = until(&world, |pid| pid != 0 && pid != lost).await;
+            world.log.take();
+            world.write(&format!("UPDATE book SET price = {new} WHERE id = 1")).await;
+            let heard = async {
+                while !world.log.take().iter().any(|line| line.starts_with("heard 1 notes")) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), heard).await.expect("woken");
+            assert_eq!(price(&db, 1).await, new);
+            world.write(&format!("SELECT pg_terminate_backend({listens}::int)")).await;
+            lost = listens;
+        }
+        until(&world, |pid| pid != 0 && pid != lost).await;
+        drop((cache, db));
+        until(&world, |pid| pid == 0).await;
+    }
+}
+
+async fn until(world: &World, is_so: impl Fn(i64) -> bool) -> i64 {
+    let asking = async {
+        loop {
+            let pid = number(&world.other, LISTENS).await;
+            if is_so(pid) {
+                return pid;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.expect("it comes to be so")
+}
+
 #[tokio::test]
 async fn what_a_replace_deletes_is_heard_whatever_it_was_found_by() {
     let backend = Backend::Sqlite;
@@ -290,4 +338,51 @@ mod odd {
     pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
+}
+
+#[tokio::test]
+async fn what_was_read_before_a_table_had_triggers_ends_when_it_gets_them() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let outbox = sea_orm_cache::Outbox::default();
+        outbox.unwatch(&world.other, ["book"]).await.expect("gone");
+        let (_cache, db) = world.cache(OutboxConfig::new()).await;
+        let before = price(&db, 1).await;
+        world.write("UPDATE book SET price = price + 1 WHERE id = 1").await;
+        outbox.watch(&world.other, ["book"]).await.expect("triggers");
+        db.catch_up().await.expect("heard");
+        assert_eq!(price(&db, 1).await, before + 1, "{backend:?}");
+    }
+}
+
+#[tokio::test]
+async fn triggers_are_replaced_by_whichever_connection_and_no_write_goes_unnoted_meanwhile() {
+    const ROUNDS: usize = 20;
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let (outbox, pool) = (sea_orm_cache::Outbox::default(), world.file.pool(4).await);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let replace = async {
+            for round in 0..ROUNDS {
+                let made = outbox.watch(&pool, ["book"]).await;
+                made.unwrap_or_else(|error| panic!("{backend:?} {round}: {error}"));
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        };
+        let write = async {
+            let mut writes = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                world.write("UPDATE book SET price = price + 1 WHERE id = 1").await;
+                writes += 1;
+            }
+            writes
+        };
+        let ((), writes) = tokio::join!(replace, write);
+        let noted = world.notes().await;
+        assert!(noted >= writes, "{backend:?}: {noted} notes of {writes} writes");
+        assert!(writes > 0, "{backend:?}: something was written meanwhile");
+        let before = world.notes().await;
+        world.write("UPDATE book SET price = price + 1 WHERE id = 1").await;
+        assert_eq!(world.notes().await, before + 1, "{backend:?}: old triggers are gone");
+    }
 }

@@ -87,31 +87,60 @@ impl<'a> Watched<'a> {
         format!("{MARK}{}", self.table.name)
     }
 
-    pub(super) fn drop(&self) -> Vec<String> {
+    /// What the names of its triggers may end with. Where a definition can't be part of a
+    /// transaction, new triggers are made beside the old ones.
+    pub(super) fn endings(&self) -> &'static [&'static str] {
         match self.backend {
-            DbBackend::Postgres => postgres::drop(self),
-            DbBackend::MySql => mysql::drop(self),
-            _ => sqlite::drop(self),
+            DbBackend::MySql => &["", "_2"],
+            _ => &[""],
         }
     }
 
-    pub(super) fn create(&self) -> Vec<String> {
+    pub(super) fn names(&self, ending: &str) -> Vec<String> {
+        let events = match self.backend {
+            DbBackend::Postgres => postgres::EVENTS.map(|(event, ..)| event).to_vec(),
+            DbBackend::MySql => mysql::EVENTS.to_vec(),
+            _ => sqlite::EVENTS.to_vec(),
+        };
+        events.into_iter().map(|event| self.trigger(event, ending)).collect()
+    }
+
+    pub(super) fn drop(&self, ending: &str) -> Vec<String> {
+        let on = match self.backend {
+            DbBackend::Postgres => format!(" ON {}", self.spelled),
+            _ => String::new(),
+        };
+        let drop = |name: &String| format!("DROP TRIGGER IF EXISTS {}{on}", self.quote(name));
+        self.names(ending).iter().map(drop).collect()
+    }
+
+    pub(super) fn create(&self, ending: &str) -> Vec<String> {
         match self.backend {
-            DbBackend::Postgres => postgres::create(self),
-            DbBackend::MySql => mysql::create(self),
-            _ => sqlite::create(self),
+            DbBackend::Postgres => postgres::create(self, ending),
+            DbBackend::MySql => mysql::create(self, ending),
+            _ => sqlite::create(self, ending),
         }
+    }
+
+    /// The statement that notes that anything may have happened to the table.
+    pub(super) fn unknown(&self) -> String {
+        let now_ms = match self.backend {
+            DbBackend::Postgres => postgres::NOW_MS,
+            DbBackend::MySql => mysql::NOW_MS,
+            _ => sqlite::NOW_MS,
+        };
+        self.note(&Noted::UNKNOWN, now_ms, "")
     }
 
     /// The name of a trigger of its own.
-    fn trigger(&self, event: &str) -> String {
-        let name = format!("{RESERVED}{}_{event}", self.table.name);
+    fn trigger(&self, event: &str, ending: &str) -> String {
+        let name = format!("{RESERVED}{}_{event}{ending}", self.table.name);
         if name.len() <= MAX_NAME {
             return name;
         }
         // Two tables must not share one.
         let sum = crc32fast::hash(self.table.name.as_bytes());
-        format!("{RESERVED}{sum:08x}_{event}")
+        format!("{RESERVED}{sum:08x}_{event}{ending}")
     }
 
     /// The statement that writes a note, or one for each row of `from`.

@@ -6,19 +6,14 @@
 use super::{MAX_BYTES, Noted, Watched, by_event, recorded, settable};
 use crate::schema::{KeyClass, Typed};
 
-const NOW_MS: &str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
+pub(super) const NOW_MS: &str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
 
-pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
-    let name = |event| watched.quote(&watched.trigger(event));
-    ["insert", "update", "delete"]
-        .map(|event| format!("DROP TRIGGER IF EXISTS {}", name(event)))
-        .into()
-}
+pub(super) const EVENTS: [&str; 3] = ["insert", "update", "delete"];
 
-pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
+pub(super) fn create(watched: &Watched<'_>, ending: &str) -> Vec<String> {
     let (old, new, changed) = (image(watched, "OLD"), image(watched, "NEW"), compared(watched));
     let trigger = |(when, noted): (&str, Noted<'_>)| {
-        let name = watched.quote(&watched.trigger(&when.to_ascii_lowercase()));
+        let name = watched.quote(&watched.trigger(&when.to_ascii_lowercase(), ending));
         let unknown = watched.note(&Noted::UNKNOWN, NOW_MS, "");
         let noted = watched.note(&noted, NOW_MS, "");
         // A column that was dropped since is an error when the trigger runs, not before.

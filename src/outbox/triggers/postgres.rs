@@ -12,22 +12,16 @@ use crate::schema::Column;
 /// many as a capture of our own reads.
 const MAX_ROWS: usize = 256;
 
-const EVENTS: [(&str, &str, &str); 4] = [
+pub(super) const NOW_MS: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+pub(super) const EVENTS: [(&str, &str, &str); 4] = [
     ("insert", "INSERT", "REFERENCING NEW TABLE AS sea_orm_new"),
     ("update", "UPDATE", "REFERENCING OLD TABLE AS sea_orm_old NEW TABLE AS sea_orm_new"),
     ("delete", "DELETE", "REFERENCING OLD TABLE AS sea_orm_old"),
     ("truncate", "TRUNCATE", ""),
 ];
 
-pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
-    let one = |(event, ..): (&str, &str, &str)| {
-        let name = watched.quote(&watched.trigger(event));
-        format!("DROP TRIGGER IF EXISTS {name} ON {}", watched.spelled)
-    };
-    EVENTS.map(one).into()
-}
-
-pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
+pub(super) fn create(watched: &Watched<'_>, ending: &str) -> Vec<String> {
     let table = watched.table;
     let array = |columns: Vec<&Column>| {
         let names: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();
@@ -49,7 +43,7 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
     let arguments = arguments.join(", ");
     let mut all = Vec::new();
     for (event, when, referencing) in EVENTS {
-        let name = watched.quote(&watched.trigger(event));
+        let name = watched.quote(&watched.trigger(event, ending));
         let on = &watched.spelled;
         all.push(format!(
             "CREATE TRIGGER {name} AFTER {when} ON {on} {referencing} \
@@ -94,7 +88,7 @@ DECLARE
     key constant text[] := TG_ARGV[1];
     columns constant text[] := TG_ARGV[2];
     others constant text[] := TG_ARGV[3];
-    now_ms constant bigint := (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+    now_ms constant bigint := {NOW_MS};
     old_rows jsonb[];
     new_rows jsonb[];
     unreadable boolean := false;

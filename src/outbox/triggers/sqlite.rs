@@ -4,18 +4,15 @@
 use super::{MAX_BYTES, MAX_COLUMNS, Noted, Watched, by_event, recorded, settable};
 use crate::schema::{Column, ColumnDefault};
 
-const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+pub(super) const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
-pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
-    let name = |event| watched.quote(&watched.trigger(event));
-    let events = ["before_insert", "before_update", "insert", "update", "delete"];
-    events.map(|event| format!("DROP TRIGGER IF EXISTS {}", name(event))).into()
-}
+pub(super) const EVENTS: [&str; 5] =
+    ["before_insert", "before_update", "insert", "update", "delete"];
 
-pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
+pub(super) fn create(watched: &Watched<'_>, ending: &str) -> Vec<String> {
     let on = &watched.spelled;
     let trigger = |event: &str, when: &str, body: &str| {
-        let name = watched.quote(&watched.trigger(event));
+        let name = watched.quote(&watched.trigger(event, ending));
         format!("CREATE TRIGGER {name} {when} ON {on} FOR EACH ROW BEGIN {body}; END")
     };
     let before = [("before_insert", "BEFORE INSERT"), ("before_update", "BEFORE UPDATE")];
