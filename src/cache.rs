@@ -337,7 +337,7 @@ impl QueryCache {
         database.load().await;
         self.engine.identify(identity);
         self.engine.add(&database);
-        outbox::begin(&database).await;
+        outbox::begin(&database, &*inner).await;
         Ok(CachedConnection::new(inner, database))
     }
 

@@ -13,6 +13,7 @@ use sea_orm::{
 };
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use crate::barrier::barrier;
 use crate::cache::Engine;
@@ -161,6 +162,15 @@ impl Underway {
 impl Drop for Underway {
     fn drop(&mut self) {
         self.0.stats.background.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // The listener ends now, and gives its lease back, instead of after its pause.
+        if let Some(follower) = &self.follower {
+            follower.wake();
+        }
     }
 }
 
@@ -625,8 +635,11 @@ impl Database {
     }
 
     /// Does something for as long as the database is used.
-    pub(crate) fn background(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(work);
+    pub(crate) fn background(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
+        self.runtime.spawn(work).abort_handle()
     }
 
     /// Does something in the background.

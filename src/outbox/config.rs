@@ -28,13 +28,21 @@ pub struct OutboxConfig {
     pub(crate) table: String,
     pub(crate) bound: Duration,
     pub(crate) durable: bool,
+    #[cfg(feature = "postgres-notify")]
+    pub(crate) notified: bool,
 }
 
 impl Default for OutboxConfig {
     fn default() -> Self {
         // As `Coherence::bounded()`: seldom noticed by people, and a few short queries a second.
         let bound = Duration::from_secs(1);
-        Self { table: Outbox::DEFAULT_NAME.to_owned(), bound, durable: false }
+        Self {
+            table: Outbox::DEFAULT_NAME.to_owned(),
+            bound,
+            durable: false,
+            #[cfg(feature = "postgres-notify")]
+            notified: false,
+        }
     }
 }
 
@@ -65,6 +73,21 @@ impl OutboxConfig {
     /// Ask for it in all processes that share a store, or in none.
     pub fn durable_bumps(mut self) -> Self {
         self.durable = true;
+        self
+    }
+
+    /// PostgreSQL's NOTIFY wakes the listener: what others write is heard some milliseconds after
+    /// their COMMIT instead of at the next look. The triggers must send it
+    /// ([`Outbox::notifying`](crate::Outbox::notifying)). Each process keeps a session of its own for
+    /// it, beside the pool. For a connection that is a SeaORM pool to PostgreSQL; others are not
+    /// woken. Needs feature `postgres-notify`.
+    ///
+    /// ```
+    /// let outbox = sea_orm_cache::OutboxConfig::new().notified();
+    /// ```
+    #[cfg(feature = "postgres-notify")]
+    pub fn notified(mut self) -> Self {
+        self.notified = true;
         self
     }
 

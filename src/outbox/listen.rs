@@ -1,5 +1,6 @@
 //! Listening to the outbox: one look after the other, for as long as the connection is used.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use sea_orm::{DbBackend, DbErr};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::durable::{self, Owed};
@@ -38,12 +40,33 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 const OWN_MS: i64 = 600_000;
 
 /// Listens from now on, and waits a little until that is so.
-pub(crate) async fn begin(database: &Arc<Database>) {
+pub(crate) async fn begin(database: &Arc<Database>, connection: &(dyn Any + Sync)) {
     let Some(follower) = &database.follower else { return };
-    let (weak, root) = (Arc::downgrade(database), database.root.clone());
-    database.background(run(weak, root, follower.clone(), database.backend));
+    let (weak, root, backend) = (Arc::downgrade(database), database.root.clone(), database.backend);
+    let waking = wake_on_notes(database, connection, follower);
+    let listening = run(weak, root, follower.clone(), backend);
+    database.background(async move {
+        listening.await;
+        waking.inspect(AbortHandle::abort);
+    });
     let mut heard = follower.heard.subscribe();
     let _ = timeout(FIRST_LOOK, heard.wait_for(|heard| *heard > 0)).await;
+}
+
+/// Has the database itself wake the listener, where it can.
+#[cfg(feature = "postgres-notify")]
+fn wake_on_notes(
+    database: &Database,
+    connection: &dyn Any,
+    follower: &Arc<Follower>,
+) -> Option<AbortHandle> {
+    let waking = super::notify::wake(connection, follower)?;
+    Some(database.background(waking))
+}
+
+#[cfg(not(feature = "postgres-notify"))]
+fn wake_on_notes(_: &Database, _: &dyn Any, _: &Arc<Follower>) -> Option<AbortHandle> {
+    None
 }
 
 /// Listens, until nobody uses the connection any more.

@@ -24,6 +24,8 @@ mod durable;
 mod follower;
 mod lease;
 mod listen;
+#[cfg(feature = "postgres-notify")]
+mod notify;
 mod record;
 mod row;
 mod tables;
