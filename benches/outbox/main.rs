@@ -2,8 +2,11 @@
 //! program's write stays unseen. Needs `POSTGRES_URL` and `MYSQL_URL`, too, for these:
 //!
 //! ```console
-//! scripts/with-servers cargo bench --bench outbox
+//! FLUSHED=1 scripts/with-servers cargo bench --bench outbox --features postgres-notify
 //! ```
+//!
+//! `FLUSHED=1`: the servers flush each commit to the disk, as they do by default, and SQLite does.
+//! Without it what a commit costs is left out.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -11,7 +14,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    TransactionTrait,
+    Statement, TransactionTrait,
 };
 use sea_orm_cache::prelude::*;
 use sea_orm_cache::{Outbox, OutboxConfig};
@@ -66,6 +69,8 @@ async fn connect(url: &str) -> Result<DatabaseConnection, DbErr> {
     let db = Database::connect(options).await?;
     if db.get_database_backend() == DbBackend::Sqlite {
         db.execute_unprepared("PRAGMA journal_mode = WAL").await?;
+        let level = if std::env::var_os("FLUSHED").is_some() { "FULL" } else { "NORMAL" };
+        db.execute_unprepared(&format!("PRAGMA synchronous = {level}")).await?;
     }
     Ok(db)
 }
@@ -79,19 +84,9 @@ async fn report(name: &str, url: &str) -> Result<(), Failure> {
     outbox.create(&db).await?;
     outbox.watch(&db, ["watched"]).await?;
 
-    let (mut plain, mut noted) = (times()?, times()?);
-    for round in 0..ROUNDS {
-        let id = 1 + round % 1_000;
-        // In turns, so that whatever else the machine does meets both.
-        for (table, times) in [("plain", &mut plain), ("watched", &mut noted)] {
-            let sql = format!("UPDATE {table} SET price = price + 1 WHERE id = {id}");
-            let start = Instant::now();
-            db.execute_unprepared(&sql).await?;
-            times.record(start.elapsed().as_nanos() as u64)?;
-        }
+    for prepared in [true, false] {
+        one_row(name, &db, prepared).await?;
     }
-    let [one, two] = [&plain, &noted].map(|times| times.value_at_quantile(0.5) as f64 / 1e3);
-    println!("{name}: update of a row {one:.1} us, with triggers {two:.1} us: x {:.2}", two / one);
 
     let mut bulk = [0.0; 2];
     for (table, time) in ["plain", "watched"].into_iter().zip(&mut bulk) {
@@ -106,7 +101,43 @@ async fn report(name: &str, url: &str) -> Result<(), Failure> {
     );
     db.execute_unprepared("DELETE FROM sea_orm_cache_outbox").await?;
     migrate(name, &db, &outbox).await?;
-    lag(name, url, &db).await
+    lag(name, url, &db, OutboxConfig::new()).await?;
+    #[cfg(feature = "postgres-notify")]
+    if db.get_database_backend() == DbBackend::Postgres {
+        outbox.notifying().watch(&db, ["watched"]).await?;
+        lag("PostgreSQL, NOTIFY", url, &db, OutboxConfig::new().notified()).await?;
+    }
+    Ok(())
+}
+
+/// An update of a row as SeaORM sends it, prepared once, or as text that is understood each time.
+async fn one_row(name: &str, db: &DatabaseConnection, prepared: bool) -> Result<(), Failure> {
+    let (mut plain, mut noted) = (times()?, times()?);
+    let backend = db.get_database_backend();
+    let place = if backend == DbBackend::Postgres { "$1" } else { "?" };
+    for round in 0..ROUNDS {
+        let id = 1 + round % 1_000;
+        // In turns, so that whatever else the machine does meets both.
+        for (table, times) in [("plain", &mut plain), ("watched", &mut noted)] {
+            let update = format!("UPDATE {table} SET price = price + 1 WHERE id = ");
+            let start = Instant::now();
+            if prepared {
+                let sql = update + place;
+                let statement = Statement::from_sql_and_values(backend, sql, [id.into()]);
+                db.execute_raw(statement).await?;
+            } else {
+                db.execute_unprepared(&(update + &id.to_string())).await?;
+            }
+            times.record(start.elapsed().as_nanos() as u64)?;
+        }
+    }
+    let [one, two] = [&plain, &noted].map(|times| times.value_at_quantile(0.5) as f64 / 1e3);
+    let how = if prepared { "prepared" } else { "as text" };
+    println!(
+        "{name}: update of a row, {how}: {one:.1} us, with triggers {two:.1} us: x {:.2}",
+        two / one
+    );
+    Ok(())
 }
 
 /// How long the migration holds its lock on a table of a million rows: as long as it takes.
@@ -153,8 +184,13 @@ async fn fill(db: &DatabaseConnection, table: &str) -> Result<(), DbErr> {
 }
 
 /// From another program's write to the first cached read that shows it.
-async fn lag(name: &str, url: &str, other: &DatabaseConnection) -> Result<(), Failure> {
-    let cache = QueryCache::builder().outbox(OutboxConfig::new()).build().await?;
+async fn lag(
+    name: &str,
+    url: &str,
+    other: &DatabaseConnection,
+    outbox: OutboxConfig,
+) -> Result<(), Failure> {
+    let cache = QueryCache::builder().outbox(outbox).build().await?;
     let db = cache.connect(connect(url).await?).await?;
     let minute = Duration::from_secs(60);
     let price = || watched::Entity::find_by_id(1).cached(minute).require_one(&db);

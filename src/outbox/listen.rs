@@ -224,8 +224,13 @@ async fn hear(database: &Arc<Database>, notes: &[Note]) -> Result<(), DbErr> {
         }
     }
     if !changes.is_empty() {
-        let bump = bump_of_changes(changes.into_iter().collect(), schema, false);
+        let ruled = engine.rules.are_there();
+        let bump = bump_of_changes(changes.into_iter().collect(), schema, ruled);
         database.bump(&understanding, &bump, || Cause::Foreign);
+        if let Some(changes) = &bump.changes {
+            let under = Under::Schema(database.version_of(&understanding));
+            engine.fire_foreign(changes, schema, under);
+        }
     }
     let Some(shared) = &engine.shared else { return Ok(()) };
     let away = || DbErr::Custom("the store is away, so that what was heard is kept".into());

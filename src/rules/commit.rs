@@ -24,6 +24,10 @@ pub struct Commit {
     pub scope: Vec<Arc<str>>,
     /// It was a transaction's; otherwise a single statement's.
     pub in_transaction: bool,
+    /// Another program's, as the outbox tells ([`RuleOn::foreign`](crate::RuleOn::foreign)): some of
+    /// what it wrote, or what several wrote. Its scope is not known, nor whether it was in a
+    /// transaction.
+    pub foreign: bool,
 }
 
 /// One kind of change of a table.
@@ -62,7 +66,7 @@ pub struct ChangedRow {
 impl Commit {
     pub(super) fn new(changes: &[&Change], unknown: bool) -> Self {
         let changes = changes.iter().map(|change| TableChange::new(change)).collect();
-        Self { changes, unknown, scope: Vec::new(), in_transaction: false }
+        Self { changes, unknown, scope: Vec::new(), in_transaction: false, foreign: false }
     }
 }
 

@@ -17,6 +17,27 @@ use crate::shared::Under;
 impl Engine {
     /// Notes what the rules do about what was committed.
     pub(crate) fn fire(self: &Arc<Self>, changes: &Changes, schema: &Schema, under: Under) {
+        later(self, self.fired(changes, schema, under));
+    }
+
+    /// The same for what other programs committed, as the outbox tells. What is to be invalidated is
+    /// so at once: the notes are kept until then, and no write waits.
+    pub(crate) fn fire_foreign(self: &Arc<Self>, changes: &Changes, schema: &Schema, under: Under) {
+        let mut calls = Vec::new();
+        for mut one in self.fired(changes, schema, under) {
+            match &mut one.work {
+                Work::Bump(bump, under) => self.bump_by(&one.rule, bump, *under),
+                Work::Call(commit) if one.rule.foreign => {
+                    commit.foreign = true;
+                    calls.push(one);
+                }
+                Work::Call(_) => {}
+            }
+        }
+        later(self, calls);
+    }
+
+    fn fired(&self, changes: &Changes, schema: &Schema, under: Under) -> Vec<Fired> {
         let mut fired = Vec::new();
         for rule in self.rules.all() {
             // A change of a whole may be one of a part of it.
@@ -35,7 +56,7 @@ impl Engine {
                 fired.push(Fired { rule, work });
             }
         }
-        later(self, fired);
+        fired
     }
 
     fn work(

@@ -43,6 +43,7 @@ pub struct RuleOn<'c, E> {
     operations: Vec<Operation>,
     columns: Vec<String>,
     timeout: Duration,
+    foreign: bool,
     entity: PhantomData<fn() -> E>,
 }
 
@@ -63,6 +64,8 @@ pub(crate) struct Rule {
     /// An update of none of these is none for the rule; none: all.
     columns: Vec<String>,
     timeout: Duration,
+    /// Callbacks are called for other programs' writes, too.
+    foreign: bool,
     effect: Effect,
 }
 
@@ -96,6 +99,9 @@ impl QueryCache {
     /// written after an error in a SQLite transaction that is then dropped. What MySQL commits by
     /// itself in a transaction, by DDL for instance, is told in the background. They
     /// belong to this process: what other processes write runs their rules.
+    ///
+    /// With an [outbox](crate::OutboxConfig) what rules invalidate is so after other programs' writes,
+    /// too, by the rules of the process that listens.
     ///
     /// ```
     /// # mod cake {
@@ -136,6 +142,7 @@ impl<'c> Rules<'c> {
             operations: Vec::new(),
             columns: Vec::new(),
             timeout: TIMEOUT,
+            foreign: false,
             entity: PhantomData,
         }
     }
@@ -184,6 +191,34 @@ impl<E: EntityTrait> RuleOn<'_, E> {
         self
     }
 
+    /// A callback is called for other programs' writes, too, in the background, by the process that
+    /// listens to the [outbox](crate::OutboxConfig); of a process that dies meanwhile not. Own writes
+    /// are noted there as well and would be told twice: mark the sessions of your pool as ours, as the
+    /// README says.
+    ///
+    /// ```
+    /// # mod cake {
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #     #[sea_orm(table_name = "cake")]
+    /// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub price: i32 }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), sea_orm_cache::Error> {
+    /// # let cache = sea_orm_cache::QueryCache::builder().build().await?;
+    /// cache.rules().on::<cake::Entity>().foreign().calls(|commit| async move {
+    ///     println!("{commit}{}", if commit.foreign { ", by another program" } else { "" });
+    ///     Ok(())
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn foreign(mut self) -> Self {
+        self.foreign = true;
+        self
+    }
+
     /// Invalidates this, too.
     pub fn invalidates(self, what: Invalidate) {
         self.register(Effect::Invalidate(what));
@@ -225,6 +260,7 @@ impl<E: EntityTrait> RuleOn<'_, E> {
                 operations: self.operations.clone(),
                 columns: self.columns.clone(),
                 timeout: self.timeout,
+                foreign: self.foreign,
                 entity: PhantomData,
             };
             rule.register(Effect::Related(Relation { to, direct: true }.into()));
@@ -250,6 +286,7 @@ impl<E: EntityTrait> RuleOn<'_, E> {
             operations: self.operations,
             columns: self.columns,
             timeout: self.timeout,
+            foreign: self.foreign,
             effect,
         };
         let mut rules = registry.rules.write().unwrap_or_else(PoisonError::into_inner);
@@ -281,6 +318,7 @@ impl<E> fmt::Debug for RuleOn<'_, E> {
             .field("operations", &self.operations)
             .field("columns", &self.columns)
             .field("timeout", &self.timeout)
+            .field("foreign", &self.foreign)
             .finish_non_exhaustive()
     }
 }

@@ -97,11 +97,15 @@ pub(super) fn later(engine: &Arc<Engine>, mut fired: Vec<Fired>) {
 async fn run(engine: &Engine, fired: Vec<Fired>, depth: usize) {
     for Fired { rule, work } in fired {
         match work {
-            Work::Bump(bump, under) => {
-                engine.bump_under(&bump, under, || Cause::Rule { name: rule.name.clone() });
-            }
+            Work::Bump(bump, under) => engine.bump_by(&rule, &bump, under),
             Work::Call(commit) => call(engine, &rule, commit, depth).await,
         }
+    }
+}
+
+impl Engine {
+    pub(super) fn bump_by(&self, rule: &Rule, bump: &Bump, under: Under) {
+        self.bump_under(bump, under, || Cause::Rule { name: rule.name.clone() });
     }
 }
 

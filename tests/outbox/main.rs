@@ -7,6 +7,7 @@ mod history;
 mod kill;
 mod leases;
 mod notes;
+mod rules;
 mod scenes;
 #[path = "../support/mod.rs"]
 mod support;
