@@ -108,7 +108,10 @@ impl Outbox {
     /// The database's own.
     pub async fn create(&self, conn: &impl ConnectionTrait) -> Result<(), DbErr> {
         let (table, state) = (&self.name, self.state_table());
-        let (id, text, long, after) = match conn.get_database_backend() {
+        let backend = conn.get_database_backend();
+        // MySQL 5.7 wants a table where there is a condition.
+        let dual = if backend == DbBackend::MySql { " FROM DUAL" } else { "" };
+        let (id, text, long, after) = match backend {
             DbBackend::Postgres => {
                 // Not a sequence: it would change what `lastval()` gives to those who write.
                 ("UUID DEFAULT gen_random_uuid() PRIMARY KEY", "TEXT", "TEXT", "")
@@ -133,7 +136,7 @@ impl Outbox {
                  note {long}){after}"
             ),
             format!(
-                "INSERT INTO {state} (name, owner, until_ms, done_ms) SELECT 'listener', '', 0, 0 \
+                "INSERT INTO {state} (name, owner, until_ms, done_ms) SELECT 'listener', '', 0, 0{dual} \
                  WHERE NOT EXISTS (SELECT 1 FROM {state} WHERE name = 'listener')"
             ),
         ];
