@@ -17,6 +17,7 @@ mod sqlite;
 
 use sea_orm::DbBackend;
 
+use super::tables::Outbox;
 use super::{FORMAT, RESERVED};
 use crate::schema::{Column, KeyClass, Table};
 use crate::sql::Dialect;
@@ -103,15 +104,8 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// The name of a trigger of its own.
     fn trigger(&self, event: &str) -> String {
-        let name = format!("{RESERVED}{}_{event}", self.table.name);
-        if name.len() <= MAX_NAME {
-            return name;
-        }
-        // Two tables must not share one.
-        let sum = crc32fast::hash(self.table.name.as_bytes());
-        format!("{RESERVED}{sum:08x}_{event}")
+        trigger(self.outbox.rsplit('.').next().unwrap_or_default(), &self.table.name, event)
     }
 
     /// The statement that writes a note, or one for each row of `from`.
@@ -150,6 +144,20 @@ impl<'a> Watched<'a> {
     fn quote(&self, name: &str) -> String {
         Dialect::from(self.backend).quote(name)
     }
+}
+
+/// The name of a trigger: no other table's has it, nor one for another outbox.
+fn trigger(outbox: &str, table: &str, event: &str) -> String {
+    let whose = match outbox {
+        Outbox::DEFAULT_NAME => String::new(),
+        other => format!("{other}:"),
+    };
+    let name = format!("{RESERVED}{whose}{table}_{event}");
+    if name.len() <= MAX_NAME {
+        return name;
+    }
+    let sum = crc32fast::hash(format!("{outbox}:{table}").as_bytes());
+    format!("{RESERVED}{sum:08x}_{event}")
 }
 
 /// What the triggers of a table were made for, so that it is seen when the table has changed since.

@@ -8,7 +8,7 @@ const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
 
 pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
     let name = |event| watched.quote(&watched.trigger(event));
-    let events = ["before_insert", "before_update", "insert", "update", "delete"];
+    let events = ["insert_before", "update_before", "insert", "update", "delete"];
     events.map(|event| format!("DROP TRIGGER IF EXISTS {}", name(event))).into()
 }
 
@@ -18,11 +18,12 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
         let name = watched.quote(&watched.trigger(event));
         format!("CREATE TRIGGER {name} {when} ON {on} FOR EACH ROW BEGIN {body}; END")
     };
-    let before = [("before_insert", "BEFORE INSERT"), ("before_update", "BEFORE UPDATE")];
+    // No name of an event ends with another one's, or two tables could share a trigger's name.
+    let before = [("insert_before", "BEFORE INSERT"), ("update_before", "BEFORE UPDATE")];
     let mut all: Vec<_> = before
         .iter()
         .filter_map(|(event, when)| {
-            let body = in_the_way(watched, *event == "before_update")?;
+            let body = in_the_way(watched, *event == "update_before")?;
             Some(trigger(event, when, &body))
         })
         .collect();
