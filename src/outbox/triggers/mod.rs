@@ -25,7 +25,7 @@ use crate::sql::Dialect;
 /// PostgreSQL's limit; MySQL has one more.
 const MAX_NAME: usize = 63;
 
-/// SQLite's functions may take no more than 100 arguments, and an object has two for each column.
+/// Of more columns than this SQLite's triggers tell nothing: an expression has a limit.
 const MAX_COLUMNS: usize = 45;
 
 /// Longer texts and blobs, in bytes, are unknown: a note stays small, and what a function makes of
@@ -126,19 +126,6 @@ impl<'a> Watched<'a> {
             _ => text.to_owned(),
         };
         format!("'{}'", text.replace('\'', "''"))
-    }
-
-    /// A JSON object of pairs of a column's name and an expression.
-    fn object<'c>(
-        &self,
-        columns: impl Iterator<Item = &'c Column>,
-        value: impl Fn(&'c Column, &str) -> String,
-    ) -> String {
-        let pair = |column: &'c Column| {
-            let value = value(column, &self.quote(&column.name));
-            format!("{}, {value}", self.literal(&column.name))
-        };
-        format!("json_object({})", columns.map(pair).collect::<Vec<_>>().join(", "))
     }
 
     fn quote(&self, name: &str) -> String {

@@ -4,7 +4,7 @@
 //! A session with `@sea_orm_cache_own = 1` is one of ours, which bumps by itself.
 
 use super::{MAX_BYTES, Noted, Watched, by_event, recorded, settable};
-use crate::schema::{KeyClass, Typed};
+use crate::schema::{Column, KeyClass, Typed};
 
 const NOW_MS: &str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
 
@@ -32,10 +32,23 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
     by_event(&old, &new, &changed).map(trigger).into()
 }
 
+/// A JSON object of pairs of a column's name and an expression.
+fn object<'c>(
+    watched: &Watched<'_>,
+    columns: impl Iterator<Item = &'c Column>,
+    value: impl Fn(&'c Column, &str) -> String,
+) -> String {
+    let pair = |column: &'c Column| {
+        let value = value(column, &watched.quote(&column.name));
+        format!("{}, {value}", watched.literal(&column.name))
+    };
+    format!("json_object({})", columns.map(pair).collect::<Vec<_>>().join(", "))
+}
+
 /// The key columns of a row: texts and blobs by their bytes, and numbers as text, since a JSON
 /// number may lose digits.
 fn image(watched: &Watched<'_>, row: &str) -> String {
-    watched.object(recorded(watched.table), |column, name| match column.class {
+    object(watched, recorded(watched.table), |column, name| match column.class {
         KeyClass::Typed(Typed::Text(_)) | KeyClass::Folded(_) | KeyClass::Text => format!(
             "IF(LENGTH({row}.{name}) > {MAX_BYTES}, 'r', \
              CONCAT('t', HEX(CONVERT({row}.{name} USING utf8mb4))))"
@@ -49,7 +62,7 @@ fn image(watched: &Watched<'_>, row: &str) -> String {
 
 /// Each column, and whether it changed: byte by byte, whatever its collation.
 fn compared(watched: &Watched<'_>) -> String {
-    watched.object(settable(watched.table), |_, name| {
+    object(watched, settable(watched.table), |_, name| {
         format!("NOT (OLD.{name} <=> NEW.{name} AND BINARY OLD.{name} <=> BINARY NEW.{name})")
     })
 }

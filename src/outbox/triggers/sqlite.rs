@@ -1,6 +1,8 @@
 //! SQLite: a trigger for each row. REPLACE deletes rows without firing DELETE triggers, so what is
 //! in a row's way is noted before it is written.
 
+use serde_json::Value;
+
 use super::{MAX_BYTES, MAX_COLUMNS, Noted, Watched, by_event, recorded, settable};
 use crate::schema::{Column, ColumnDefault};
 
@@ -35,15 +37,32 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
     all
 }
 
+/// A JSON object. What makes JSON is unsafe to some versions of SQLite: a program that does not
+/// trust the schema could not write any more.
+fn object<'c>(
+    watched: &Watched<'_>,
+    columns: impl Iterator<Item = &'c Column>,
+    value: impl Fn(&str) -> String,
+) -> String {
+    let mut all = String::new();
+    for column in columns {
+        let comma = if all.is_empty() { '{' } else { ',' };
+        let key = watched.literal(&format!("{comma}{}:", Value::from(&*column.name)));
+        all = format!("{all}{key} || {} || ", value(&watched.quote(&column.name)));
+    }
+    if all.is_empty() { "'{}'".to_owned() } else { format!("{all}'}}'") }
+}
+
 /// The key columns of a row: numbers as they are, texts and blobs by their bytes, since JSON can't
-/// hold all of either.
+/// hold all of either. In a database of UTF-16 the bytes of a text are others.
 fn image(watched: &Watched<'_>, row: &str) -> String {
-    watched.object(recorded(watched.table), |_, name| {
+    object(watched, recorded(watched.table), |name| {
         let value = format!("{row}.{name}");
         format!(
-            "CASE typeof({value}) WHEN 'integer' THEN {value} WHEN 'null' THEN NULL \
-             WHEN 'real' THEN 'r' ELSE CASE WHEN length(CAST({value} AS BLOB)) > {MAX_BYTES} \
-             THEN 'r' ELSE substr(typeof({value}), 1, 1) || hex({value}) END END"
+            "CASE typeof({value}) WHEN 'integer' THEN {value} WHEN 'null' THEN 'null' \
+             WHEN 'real' THEN '\"r\"' ELSE CASE WHEN length(CAST({value} AS BLOB)) > {MAX_BYTES} \
+             OR (typeof({value}) = 'text' AND hex('t') <> '74') THEN '\"r\"' \
+             ELSE '\"' || substr(typeof({value}), 1, 1) || hex({value}) || '\"' END END"
         )
     })
 }
@@ -51,7 +70,7 @@ fn image(watched: &Watched<'_>, row: &str) -> String {
 /// Each column, and whether it changed: byte by byte, whatever its collation, and in its type. One
 /// that is not compared may have changed.
 fn compared(watched: &Watched<'_>) -> String {
-    watched.object(settable(watched.table).take(MAX_COLUMNS), |_, name| {
+    object(watched, settable(watched.table).take(MAX_COLUMNS), |name| {
         format!(
             "(OLD.{name} IS NOT NEW.{name} COLLATE BINARY \
              OR typeof(OLD.{name}) <> typeof(NEW.{name}))"
