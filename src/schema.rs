@@ -107,6 +107,21 @@ pub(crate) struct Column {
     pub(crate) not_null: bool,
     /// `*` does not show it, and an INSERT that names no columns passes over it.
     pub(crate) hidden: bool,
+    /// Whether PostgreSQL's JSON tells all its values apart.
+    pub(crate) json: InJson,
+}
+
+/// Which values of a column PostgreSQL's JSON does not tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InJson {
+    /// None.
+    Exact,
+    /// NULL and JSON's own.
+    Null,
+    /// Zero and minus zero.
+    Zero,
+    /// Any.
+    Unsure,
 }
 
 /// Which values of a column have one canonical form under the database's own equality.

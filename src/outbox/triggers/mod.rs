@@ -19,7 +19,7 @@ use sea_orm::DbBackend;
 
 use super::tables::Outbox;
 use super::{FORMAT, RESERVED};
-use crate::schema::{Column, KeyClass, Table};
+use crate::schema::{Column, InJson, KeyClass, Table};
 use crate::sql::Dialect;
 
 /// PostgreSQL's limit; MySQL has one more.
@@ -149,9 +149,11 @@ fn trigger(outbox: &str, table: &str, event: &str) -> String {
 
 /// What the triggers of a table were made for, so that it is seen when the table has changed since.
 pub(super) fn note(table: &Table) -> String {
-    let names = |columns: &mut dyn Iterator<Item = &Column>| -> String {
-        columns.map(|column| format!(" {}", column.name)).collect()
+    let name = |column: &Column| match column.json {
+        InJson::Exact => format!(" {}", column.name),
+        other => format!(" {}:{other:?}", column.name),
     };
+    let names = |columns: &mut dyn Iterator<Item = &Column>| -> String { columns.map(name).collect() };
     let keys = names(&mut recorded(table));
     format!("{FORMAT};{keys};{}", names(&mut table.columns.iter()))
 }
