@@ -78,7 +78,10 @@ impl<'a> Watched<'a> {
     /// `name`: as the user spells it, since MySQL may tell the case of a table's name.
     pub(super) fn new(outbox: &'a str, table: &'a Table, name: &str, backend: DbBackend) -> Self {
         let name = if backend == DbBackend::MySql { name } else { &*table.name };
-        let parts = name.split('.').map(|part| Dialect::from(backend).quote(part));
+        let bare = backend == DbBackend::Postgres && !name.contains('.');
+        // Another schema may come before it in the search path.
+        let parts = bare.then_some("public").into_iter().chain(name.split('.'));
+        let parts = parts.map(|part| Dialect::from(backend).quote(part));
         let spelled = parts.collect::<Vec<_>>().join(".");
         Self { outbox, table, spelled, backend }
     }
