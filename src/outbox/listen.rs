@@ -153,12 +153,12 @@ async fn hear_all(
 ) -> Result<bool, DbErr> {
     let backend = database.backend;
     // Whoever owes a bump does it himself, unless he is gone.
-    let since_ms = lease.now_ms - follower.grace_ms();
+    let since = (lease.now_ms - follower.grace_ms(), lease.now_ms);
     let own_ms = lease.now_ms - OWN_MS;
     let mut found = false;
     loop {
         let table = &follower.config.table;
-        let select = row::select(table, backend, BATCH, since_ms, (&follower.me, own_ms));
+        let select = row::select(table, backend, BATCH, since, (&follower.me, own_ms));
         let rows = database.root.query(select).await?;
         if rows.is_empty() {
             return Ok(found);
@@ -167,7 +167,7 @@ async fn hear_all(
         let notes = rows.iter().map(Note::read).collect::<Result<Vec<_>, _>>()?;
         hear(database, &notes).await?;
         let oldest_ms = notes.iter().map(|note| note.created_ms).min().unwrap_or(lease.now_ms);
-        let lag_ms = u64::try_from(lease.now_ms - oldest_ms).unwrap_or(0);
+        let lag_ms = u64::try_from(lease.now_ms.saturating_sub(oldest_ms)).unwrap_or(0);
         follower.lag_ms.store(lag_ms, Ordering::Relaxed);
         follower.notes.fetch_add(notes.len() as u64, Ordering::Relaxed);
         database.engine.tell(|| Event::OutboxHeard { notes: notes.len(), lag_ms });

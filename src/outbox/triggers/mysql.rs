@@ -4,9 +4,8 @@
 //! A session with `@sea_orm_cache_own = 1` is one of ours, which bumps by itself.
 
 use super::{MAX_BYTES, Noted, Watched, by_event, recorded, settable};
+use crate::outbox::row::MYSQL_NOW_MS;
 use crate::schema::{Column, KeyClass, Typed};
-
-const NOW_MS: &str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
 
 pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
     let name = |event| watched.quote(&watched.trigger(event));
@@ -19,8 +18,8 @@ pub(super) fn create(watched: &Watched<'_>) -> Vec<String> {
     let (old, new, changed) = (image(watched, "OLD"), image(watched, "NEW"), compared(watched));
     let trigger = |(when, noted): (&str, Noted<'_>)| {
         let name = watched.quote(&watched.trigger(&when.to_ascii_lowercase()));
-        let unknown = watched.note(&Noted::UNKNOWN, NOW_MS, "");
-        let noted = watched.note(&noted, NOW_MS, "");
+        let unknown = watched.note(&Noted::UNKNOWN, MYSQL_NOW_MS, "");
+        let noted = watched.note(&noted, MYSQL_NOW_MS, "");
         // A column that was dropped since is an error when the trigger runs, not before.
         format!(
             "CREATE TRIGGER {name} AFTER {when} ON {} FOR EACH ROW \
