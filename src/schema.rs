@@ -277,6 +277,13 @@ impl Action {
     }
 }
 
+impl ForeignKey {
+    /// Is the child written when the parent is?
+    pub(crate) fn acts(&self) -> bool {
+        self.on_delete != Action::Nothing || self.on_update != Action::Nothing
+    }
+}
+
 impl Table {
     /// A table without columns or keys yet.
     pub(crate) fn new(name: Name) -> Self {

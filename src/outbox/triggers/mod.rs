@@ -15,11 +15,14 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use sea_orm::DbBackend;
+use std::collections::HashSet;
+
+use sea_orm::{DbBackend, DbErr, Statement};
 
 use super::tables::Outbox;
-use super::{FORMAT, RESERVED};
-use crate::schema::{Column, InJson, KeyClass, Table};
+use super::{FORMAT, RESERVED, is_own};
+use crate::database::Root;
+use crate::schema::{Column, InJson, KeyClass, Name, Table};
 use crate::sql::Dialect;
 
 /// PostgreSQL's limit; MySQL has one more.
@@ -148,6 +151,36 @@ fn trigger(outbox: &str, table: &str, event: &str) -> String {
     }
     let sum = crc32fast::hash(format!("{outbox}:{table}").as_bytes());
     format!("{RESERVED}{sum:08x}_{event}")
+}
+
+/// The triggers that a table has if it is watched; there may be more.
+pub(super) fn names(outbox: &str, table: &str, backend: DbBackend) -> Vec<String> {
+    let events: &[_] = match backend {
+        DbBackend::Postgres => &["insert", "update", "delete", "truncate"],
+        _ => &["insert", "update", "delete"],
+    };
+    events.iter().map(|event| trigger(outbox, table, event)).collect()
+}
+
+/// The triggers of ours that are there and fire, and on which tables.
+pub(super) async fn there(
+    root: &dyn Root,
+    backend: DbBackend,
+) -> Result<HashSet<(String, Name)>, DbErr> {
+    let sql = match backend {
+        DbBackend::Postgres => postgres::THERE,
+        DbBackend::MySql => mysql::THERE,
+        _ => sqlite::THERE,
+    };
+    let mut there = HashSet::new();
+    for row in root.query(Statement::from_string(backend, sql)).await? {
+        let (name, table): (String, String) = (row.try_get_by("name")?, row.try_get_by("tbl")?);
+        if is_own(&name) {
+            let table = if backend == DbBackend::Postgres { table } else { table.to_ascii_lowercase() };
+            there.insert((name, table.into()));
+        }
+    }
+    Ok(there)
 }
 
 /// What the triggers of a table were made for, so that it is seen when the table has changed since.

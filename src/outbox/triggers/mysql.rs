@@ -7,6 +7,10 @@ use super::{MAX_BYTES, Noted, Watched, by_event, recorded, settable};
 use crate::outbox::row::MYSQL_NOW_MS;
 use crate::schema::{Column, KeyClass, Typed};
 
+pub(super) const THERE: &str = "SELECT CAST(trigger_name AS CHAR) AS name, \
+    CAST(event_object_table AS CHAR) AS tbl \
+    FROM information_schema.triggers WHERE event_object_schema = DATABASE()";
+
 pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
     let name = |event| watched.quote(&watched.trigger(event));
     ["insert", "update", "delete"]

@@ -14,6 +14,13 @@ use crate::schema::{Column, InJson};
 /// many as a capture of our own reads.
 const MAX_ROWS: usize = 256;
 
+/// On tables as the catalog names them.
+pub(super) const THERE: &str = "SELECT t.tgname::text AS name, \
+    CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname AS tbl \
+    FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+    WHERE NOT t.tgisinternal AND t.tgenabled = 'A'";
+
 /// Stands for any value.
 const UNSURE: &str = "*";
 

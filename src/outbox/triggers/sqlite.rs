@@ -8,6 +8,9 @@ use crate::schema::{Column, ColumnDefault};
 
 const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
+pub(super) const THERE: &str =
+    "SELECT name, tbl_name AS tbl FROM sqlite_master WHERE type = 'trigger'";
+
 pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
     let name = |event| watched.quote(&watched.trigger(event));
     let events = ["insert_before", "update_before", "insert", "update", "delete"];
