@@ -184,11 +184,7 @@ async fn hear_all(
 }
 
 /// Bumps what the notes tell, and waits until the store knows.
-async fn hear(
-    database: &Arc<Database>,
-    follower: &Follower,
-    notes: &[Note],
-) -> Result<(), DbErr> {
+async fn hear(database: &Arc<Database>, follower: &Follower, notes: &[Note]) -> Result<(), DbErr> {
     let engine = &database.engine;
     if broken(Fault::OutboxForgets) {
         return Ok(());

@@ -180,7 +180,8 @@ impl Outbox {
             let table = find(&schema, name, backend)
                 .ok_or_else(|| DbErr::Custom(format!("outbox: there is no table {name:?}")))?;
             for table in with_parts(table, &schema) {
-                let watched = Watched::new(&outbox, table, name, backend);
+                let mut watched = Watched::new(&outbox, table, name, backend);
+                watched.look(conn).await;
                 self.forget(conn, &watched).await?;
                 for sql in watched.create() {
                     conn.execute_unprepared(&sql).await?;

@@ -17,7 +17,7 @@ mod sqlite;
 
 use std::collections::HashSet;
 
-use sea_orm::{DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::tables::Outbox;
 use super::{FORMAT, RESERVED, is_own};
@@ -46,6 +46,8 @@ pub(super) struct Watched<'a> {
     /// The table, as SQL spells it.
     pub(super) spelled: String,
     pub(super) backend: DbBackend,
+    /// What SQLite's rows are numbered by, which a REPLACE may find them by.
+    pub(super) number: Option<&'static str>,
 }
 
 /// What a note says, as expressions of SQL.
@@ -86,7 +88,14 @@ impl<'a> Watched<'a> {
         let parts = bare.then_some("public").into_iter().chain(name.split('.'));
         let parts = parts.map(|part| Dialect::from(backend).quote(part));
         let spelled = parts.collect::<Vec<_>>().join(".");
-        Self { outbox, table, spelled, backend }
+        Self { outbox, table, spelled, backend, number: None }
+    }
+
+    /// Looks into the database for what the catalog does not tell.
+    pub(super) async fn look(&mut self, conn: &impl ConnectionTrait) {
+        if self.backend == DbBackend::Sqlite {
+            self.number = sqlite::number(conn, self).await;
+        }
     }
 
     /// The name of its row in the state table.
@@ -176,7 +185,8 @@ pub(super) async fn there(
     for row in root.query(Statement::from_string(backend, sql)).await? {
         let (name, table): (String, String) = (row.try_get_by("name")?, row.try_get_by("tbl")?);
         if is_own(&name) {
-            let table = if backend == DbBackend::Postgres { table } else { table.to_ascii_lowercase() };
+            let table =
+                if backend == DbBackend::Postgres { table } else { table.to_ascii_lowercase() };
             there.insert((name, table.into()));
         }
     }
@@ -189,7 +199,8 @@ pub(super) fn note(table: &Table) -> String {
         InJson::Exact => format!(" {}", column.name),
         other => format!(" {}:{other:?}", column.name),
     };
-    let names = |columns: &mut dyn Iterator<Item = &Column>| -> String { columns.map(name).collect() };
+    let names =
+        |columns: &mut dyn Iterator<Item = &Column>| -> String { columns.map(name).collect() };
     let keys = names(&mut recorded(table));
     format!("{FORMAT};{keys};{}", names(&mut table.columns.iter()))
 }

@@ -1,6 +1,7 @@
 //! SQLite: a trigger for each row. REPLACE deletes rows without firing DELETE triggers, so what is
 //! in a row's way is noted before it is written.
 
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::Value;
 
 use super::{MAX_BYTES, MAX_COLUMNS, Noted, Watched, by_event, recorded, settable};
@@ -81,6 +82,17 @@ fn compared(watched: &Watched<'_>) -> String {
     })
 }
 
+/// A name of the rows' number that no column has, if they have one.
+pub(super) async fn number(
+    conn: &impl ConnectionTrait,
+    watched: &Watched<'_>,
+) -> Option<&'static str> {
+    let mut names = ["rowid", "_rowid_", "oid"].into_iter();
+    let name = names.find(|name| watched.table.column(name).is_none())?;
+    let sql = format!("SELECT {name} FROM {} LIMIT 0", watched.spelled);
+    conn.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.ok().map(|_| name)
+}
+
 /// Notes the rows that a REPLACE would delete, by each key that they may be found by.
 fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
     let table = watched.table;
@@ -88,7 +100,7 @@ fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
     if !table.primary_key.is_empty() {
         keys.push(Some(table.primary_key.clone()));
     }
-    if keys.is_empty() {
+    if keys.is_empty() && watched.number.is_none() {
         return None;
     }
     let of_keys = || keys.iter().flatten().flatten().filter_map(|index| table.columns.get(*index));
@@ -106,7 +118,8 @@ fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
         .filter(|column| column.not_null && column.default != ColumnDefault::Null)
         .map(|column| format!("NEW.{} IS NULL", name(column)));
     let replaced: Vec<_> = replaced.collect();
-    let keys: Vec<_> = keys.iter().flatten().map(of_key).collect();
+    let number = watched.number.map(|name| vec![name.to_owned()]);
+    let keys: Vec<_> = keys.iter().flatten().map(of_key).chain(number).collect();
     let same = |key: &Vec<String>| {
         let equal: Vec<_> = key.iter().map(|name| format!("t.{name} = NEW.{name}")).collect();
         format!("({})", equal.join(" AND "))
