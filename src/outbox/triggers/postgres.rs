@@ -98,7 +98,7 @@ pub(super) fn drop_function(outbox: &str) -> String {
 
 /// The function for all tables. It runs as its owner: whoever may write a table need not be allowed
 /// to write the outbox. Most updates are of one row, which keeps its key: that is done without a
-/// query for it. (A row is named as no column is, or the column would be meant.)
+/// query for it. (`.*` is the row, also where a column has its name.)
 ///
 /// What JSON does not tell apart has changed if the row is not the same byte by byte; of several
 /// rows that is not asked.
@@ -136,13 +136,13 @@ BEGIN
     END IF;
     BEGIN
         IF TG_OP = 'DELETE' OR TG_OP = 'UPDATE' THEN
-            old_rows := ARRAY(SELECT to_jsonb(sea_orm_row) FROM sea_orm_old sea_orm_row LIMIT {MAX_ROWS} + 1);
+            old_rows := ARRAY(SELECT to_jsonb(sea_orm_row.*) FROM sea_orm_old sea_orm_row LIMIT {MAX_ROWS} + 1);
         END IF;
         IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' THEN
-            new_rows := ARRAY(SELECT to_jsonb(sea_orm_row) FROM sea_orm_new sea_orm_row LIMIT {MAX_ROWS} + 1);
+            new_rows := ARRAY(SELECT to_jsonb(sea_orm_row.*) FROM sea_orm_new sea_orm_row LIMIT {MAX_ROWS} + 1);
         END IF;
         IF TG_OP = 'UPDATE' AND cardinality(new_rows) = 1 AND unsure <> '{{}}' THEN
-            rewritten := (SELECT sea_orm_row *<> sea_orm_after FROM sea_orm_old sea_orm_row, sea_orm_new sea_orm_after);
+            rewritten := (SELECT record_image_ne(sea_orm_row.*, sea_orm_after.*) FROM sea_orm_old sea_orm_row, sea_orm_new sea_orm_after);
         END IF;
     EXCEPTION WHEN OTHERS THEN
         -- A value of more than 256 MB has no JSON: the write is to be done all the same.
