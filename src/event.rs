@@ -186,8 +186,11 @@ pub enum Event<'a> {
     /// Another process listens to the outbox, and shares no store with this one: what it hears is
     /// not known here, so cached queries ask the database.
     OutboxElsewhere,
-    /// A table was changed since its triggers were made. What they write is still right, but they
-    /// tell less than they could; on MySQL and SQLite they may stand in the way of more changes.
+    /// A table was changed or renamed since its triggers were made: what they write counts as if
+    /// anything may have happened to it, and on MySQL and SQLite they may stand in the way of more
+    /// changes. Or it was made anew, and what other programs write to it is **not heard** until it
+    /// has triggers again. Or on MySQL it is none of the watched, and what is written to it sets off
+    /// cascades in one that is, which fire no triggers.
     TriggersOutdated {
         /// The table.
         table: &'a str,
@@ -485,7 +488,7 @@ impl fmt::Display for Event<'_> {
                  or use an outbox of your own",
             ),
             Self::TriggersOutdated { table, run } => {
-                write!(f, "{table} was changed since its triggers were made: run {run}")
+                write!(f, "{table} has not the triggers that it needs: run {run}")
             }
             Self::StoreError { error } => write!(f, "store error: {error}"),
         }

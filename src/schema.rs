@@ -107,6 +107,21 @@ pub(crate) struct Column {
     pub(crate) not_null: bool,
     /// `*` does not show it, and an INSERT that names no columns passes over it.
     pub(crate) hidden: bool,
+    /// Whether PostgreSQL's JSON tells all its values apart.
+    pub(crate) json: InJson,
+}
+
+/// Which values of a column PostgreSQL's JSON does not tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InJson {
+    /// None.
+    Exact,
+    /// NULL and JSON's own.
+    Null,
+    /// Zero and minus zero.
+    Zero,
+    /// Any.
+    Unsure,
 }
 
 /// Which values of a column have one canonical form under the database's own equality.
@@ -259,6 +274,13 @@ impl Action {
             "SET DEFAULT" => Self::SetDefault,
             _ => Self::Nothing,
         }
+    }
+}
+
+impl ForeignKey {
+    /// Is the child written when the parent is?
+    pub(crate) fn acts(&self) -> bool {
+        self.on_delete != Action::Nothing || self.on_update != Action::Nothing
     }
 }
 

@@ -6,8 +6,8 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use crate::outbox::is_own;
 use crate::schema::{
-    Action, Column, ColumnDefault, Folds, ForeignKey, KeyClass, Name, Operation, Routine, Schema,
-    Table, Trigger, Typed, Unfit, View,
+    Action, Column, ColumnDefault, Folds, ForeignKey, InJson, KeyClass, Name, Operation, Routine,
+    Schema, Table, Trigger, Typed, Unfit, View,
 };
 use crate::sql::{Dialect, qualified, trigger};
 
@@ -230,6 +230,7 @@ async fn read_columns(
                 || extra.contains("on update"),
             not_null,
             hidden: extra.contains("invisible"),
+            json: InJson::Exact,
         });
     }
     Ok(())

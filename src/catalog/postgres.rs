@@ -9,8 +9,8 @@ use sea_orm::{
 
 use crate::outbox::is_own;
 use crate::schema::{
-    Action, Column, ColumnDefault, ForeignKey, KeyClass, Name, Operation, Routine, Schema, Table,
-    Trigger, Typed, Unfit, View,
+    Action, Column, ColumnDefault, ForeignKey, InJson, KeyClass, Name, Operation, Routine, Schema,
+    Table, Trigger, Typed, Unfit, View,
 };
 use crate::sql::qualified;
 
@@ -35,7 +35,7 @@ const COLUMNS: &str = "WITH RECURSIVE base AS ( \
     CASE WHEN b.typtypmod >= 0 THEN b.typtypmod ELSE t.typtypmod END \
     FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.typbasetype) \
     SELECT a.attrelid::int8 AS id, a.attname::text AS name, t.typname::text AS type, \
-    (tn.nspname = 'pg_catalog') AS builtin, \
+    (t.typtype = 'e') AS enumerated, (tn.nspname = 'pg_catalog') AS builtin, \
     CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE b.typtypmod END::int8 AS modifier, \
     a.attnotnull AS not_null, (a.attgenerated::text <> '') AS generated, \
     (a.atthasdef OR a.attidentity::text <> '' OR EXISTS (SELECT 1 FROM base x \
@@ -321,9 +321,27 @@ async fn read_columns(
             generated: row.try_get_by("generated")?,
             not_null: row.try_get_by("not_null")?,
             hidden: false,
+            json: match own {
+                true => in_json(&kind),
+                false if row.try_get_by("enumerated")? => InJson::Exact,
+                false => InJson::Unsure,
+            },
         });
     }
     Ok(())
+}
+
+fn in_json(kind: &str) -> InJson {
+    match kind {
+        "bool" | "int2" | "int4" | "int8" | "oid" | "numeric" | "money" | "text" | "varchar"
+        | "bpchar" | "char" | "name" | "bytea" | "uuid" | "date" | "time" | "timetz"
+        | "timestamp" | "timestamptz" | "interval" | "bit" | "varbit" | "inet" | "cidr"
+        | "macaddr" | "macaddr8" | "xml" | "tsvector" => InJson::Exact,
+        "float4" | "float8" => InJson::Zero,
+        "jsonb" => InJson::Null,
+        // As it is written it has more than one form; and what is in an array may, too.
+        _ => InJson::Unsure,
+    }
 }
 
 /// Types whose values have one form under `=`. A varchar's modifier is its limit plus 4.

@@ -8,8 +8,8 @@ use sqlparser::tokenizer::Token;
 
 use crate::outbox::is_own;
 use crate::schema::{
-    Action, Column, ColumnDefault, Folds, ForeignKey, KeyClass, Name, Operation, Schema, Table,
-    Trigger, Unfit, View,
+    Action, Column, ColumnDefault, Folds, ForeignKey, InJson, KeyClass, Name, Operation, Schema,
+    Table, Trigger, Unfit, View,
 };
 use crate::sql::{Dialect, create_table_statement, sql_tokens, trigger};
 
@@ -185,6 +185,7 @@ async fn read_columns(
             generated: matches!(hidden, 2 | 3),
             not_null: row.try_get_by::<i64, _>("not_null")? != 0,
             hidden: hidden == 1,
+            json: InJson::Exact,
         });
     }
     for (name, mut positions) in keys {

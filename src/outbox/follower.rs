@@ -1,16 +1,17 @@
 //! What one connected database's outbox tells, and when the cache may answer by it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::durable::{self, Owed};
 use super::lease::{self, LEASE_MS};
 use super::listen::SHORTEST_PAUSE;
+use super::row::Note;
 use super::{OutboxConfig, triggers};
 use crate::change::Bump;
 use crate::database::Database;
@@ -18,7 +19,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::fault::{Fault, broken};
 use crate::key::hex;
-use crate::schema::Schema;
+use crate::schema::{Name, Schema};
 use crate::stats::OutboxStats;
 use crate::store::{Unique, unique};
 use crate::sync::{Mutex, lock};
@@ -42,6 +43,23 @@ pub(crate) struct Follower {
     pub(super) settled: Mutex<Vec<Owed>>,
     pub(super) notes: AtomicU64,
     pub(super) lag_ms: AtomicU64,
+    /// By the table that a note names, those that may have changed in any way.
+    misled: Mutex<HashMap<Name, Vec<Name>>>,
+}
+
+/// Where a cascade of InnoDB begins that reaches a table whose triggers it does not fire.
+fn unwatched_parents(made: &HashMap<Name, String>, schema: &Schema) -> Vec<Name> {
+    let mut reached: Vec<Name> = made.keys().cloned().collect();
+    let mut at = 0;
+    while let Some(child) = reached.get(at).cloned() {
+        at += 1;
+        for key in schema.foreign_keys.iter().filter(|key| key.child == child && key.acts()) {
+            if !reached.contains(&key.parent) {
+                reached.push(key.parent.clone());
+            }
+        }
+    }
+    reached.split_off(made.len())
 }
 
 impl Follower {
@@ -58,6 +76,7 @@ impl Follower {
             settled: Mutex::default(),
             notes: AtomicU64::new(0),
             lag_ms: AtomicU64::new(0),
+            misled: Mutex::default(),
         }
     }
 
@@ -127,32 +146,63 @@ impl Follower {
         })
     }
 
-    /// Names the tables that were changed since their triggers were made.
+    /// Names the tables whose triggers are gone, or were made for what the table was before.
     pub(crate) async fn tell_outdated(&self, database: &Database, schema: &Schema) {
+        let (root, backend) = (&*database.root, database.backend);
         let sql = format!("SELECT name, note FROM {} WHERE name <> 'listener'", self.state);
-        let statement = Statement::from_string(database.backend, sql);
-        let Ok(rows) = database.root.query(statement).await else { return };
-        let mut watched = HashSet::new();
-        let tell = |table: &str| {
-            let run = format!("Outbox::watch(&db, [{table:?}]), or CacheTriggers again");
-            database.engine.tell(|| Event::TriggersOutdated { table, run: &run });
-        };
+        let Ok(rows) = root.query(Statement::from_string(backend, sql)).await else { return };
+        let mut made: HashMap<Name, String> = HashMap::new();
         for row in rows {
             let name: Result<String, _> = row.try_get_by("name");
             let note: Result<String, _> = row.try_get_by("note");
             let (Ok(name), Ok(note)) = (name, note) else { continue };
             let Some(table) = name.strip_prefix(triggers::MARK) else { continue };
-            watched.insert(table.to_owned());
-            if schema.table(table).is_some_and(|known| triggers::note(known) != note) {
-                tell(table);
+            made.insert(table.into(), note);
+        }
+        let Ok(there) = triggers::there(root, backend).await else { return };
+        // They may be hidden.
+        let all_seen = schema.partly_hidden.is_none();
+        let names = |table: &Name| triggers::names(&self.config.table, table, backend);
+        let complete = |table: &Name| {
+            let is_there = |name: String| there.contains(&(name, table.clone()));
+            names(table).into_iter().any(|names| names.into_iter().all(is_there))
+        };
+        let (mut tell, mut misled) = (BTreeSet::new(), HashMap::new());
+        for (table, note) in &made {
+            let known = schema.table(table);
+            if known.is_some_and(|known| triggers::note(known) != *note) {
+                misled.insert(table.clone(), vec![table.clone()]);
+                tell.insert(table.clone());
+            } else if known.is_some() && all_seen && !complete(table) {
+                tell.insert(table.clone());
+            }
+            // Triggers go with a table that is renamed, and go on to name it as before.
+            let names = names(table).concat();
+            for (name, other) in &there {
+                let another = names.contains(name) && other != table;
+                if another && !(made.contains_key(other) && complete(other)) {
+                    misled.entry(table.clone()).or_default().push(other.clone());
+                    tell.insert(other.clone());
+                }
             }
         }
-        for part in schema.tables.values().filter(|part| !watched.contains(&*part.name)) {
+        for part in schema.tables.values().filter(|part| !made.contains_key(&part.name)) {
             // It was added since.
-            if let Some(whole) = part.part_of.as_ref().filter(|whole| watched.contains(&***whole)) {
-                tell(whole);
-            }
+            tell.extend(part.part_of.iter().filter(|whole| made.contains_key(*whole)).cloned());
         }
+        if backend == DbBackend::MySql {
+            tell.extend(unwatched_parents(&made, schema));
+        }
+        *lock(&self.misled) = misled;
+        for table in tell {
+            let run = format!("Outbox::watch(&db, [{table:?}]), or CacheTriggers again");
+            database.engine.tell(|| Event::TriggersOutdated { table: &table, run: &run });
+        }
+    }
+
+    /// The tables of which this note tells less than it should: their triggers are outdated.
+    pub(super) fn misled(&self, note: &Note) -> Vec<Name> {
+        lock(&self.misled).get(&*note.table).cloned().unwrap_or_default()
     }
 
     /// Notes what a transaction is about to owe, as part of it.

@@ -17,7 +17,7 @@ use super::follower::Follower;
 use super::lease::{self, Lease};
 use super::row::{self, Note};
 use super::{delete, record};
-use crate::change::Change;
+use crate::change::{Change, Effect};
 use crate::database::{Database, Root};
 use crate::effect::bump_of_changes;
 use crate::event::{Cause, Event};
@@ -176,21 +176,21 @@ async fn hear_all(
 ) -> Result<bool, DbErr> {
     let backend = database.backend;
     // Whoever owes a bump does it himself, unless he is gone.
-    let since_ms = lease.now_ms - follower.grace_ms();
+    let since = (lease.now_ms - follower.grace_ms(), lease.now_ms);
     let own_ms = lease.now_ms - OWN_MS;
     let mut found = false;
     loop {
         let table = &follower.config.table;
-        let select = row::select(table, backend, BATCH, since_ms, (&follower.me, own_ms));
+        let select = row::select(table, backend, BATCH, since, (&follower.me, own_ms));
         let rows = database.root.query(select).await?;
         if rows.is_empty() {
             return Ok(found);
         }
         found = true;
         let notes = rows.iter().map(Note::read).collect::<Result<Vec<_>, _>>()?;
-        hear(database, &notes).await?;
+        hear(database, follower, &notes).await?;
         let oldest_ms = notes.iter().map(|note| note.created_ms).min().unwrap_or(lease.now_ms);
-        let lag_ms = u64::try_from(lease.now_ms - oldest_ms).unwrap_or(0);
+        let lag_ms = u64::try_from(lease.now_ms.saturating_sub(oldest_ms)).unwrap_or(0);
         follower.lag_ms.store(lag_ms, Ordering::Relaxed);
         follower.notes.fetch_add(notes.len() as u64, Ordering::Relaxed);
         database.engine.tell(|| Event::OutboxHeard { notes: notes.len(), lag_ms });
@@ -207,7 +207,7 @@ async fn hear_all(
 }
 
 /// Bumps what the notes tell, and waits until the store knows.
-async fn hear(database: &Arc<Database>, notes: &[Note]) -> Result<(), DbErr> {
+async fn hear(database: &Arc<Database>, follower: &Follower, notes: &[Note]) -> Result<(), DbErr> {
     let engine = &database.engine;
     if broken(Fault::OutboxForgets) {
         return Ok(());
@@ -221,6 +221,8 @@ async fn hear(database: &Arc<Database>, notes: &[Note]) -> Result<(), DbErr> {
             bump_ids(database, &ids, under);
         } else {
             changes.extend(record::change(note, schema, database.backend));
+            let unknown = |table| Change { table, effect: Effect::Unknown };
+            changes.extend(follower.misled(note).into_iter().map(unknown));
         }
     }
     if !changes.is_empty() {

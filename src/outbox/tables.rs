@@ -72,7 +72,9 @@ impl Outbox {
     /// The triggers also tell of each note by PostgreSQL's NOTIFY, on a channel of the outbox's name.
     /// By it the listener is woken (`OutboxConfig::notified`, feature `postgres-notify`), which
     /// otherwise looks by itself, several times within its bound. It costs each write a little more,
-    /// and those that commit at the same time wait for each other. Elsewhere it does nothing.
+    /// and those that commit at the same time wait for each other. PostgreSQL refuses to prepare a
+    /// transaction for two-phase commit that has sent one, and to commit while its queue of them is
+    /// full. Elsewhere it does nothing.
     ///
     /// ```
     /// let outbox = sea_orm_cache::Outbox::default().notifying();
@@ -189,8 +191,10 @@ impl Outbox {
             let table = find(&schema, name, backend)
                 .ok_or_else(|| DbErr::Custom(format!("outbox: there is no table {name:?}")))?;
             for table in with_parts(table, &schema) {
+                let mut watched = Watched::new(&outbox, table, name, backend);
+                watched.look(conn).await;
                 let transaction = conn.begin().await?;
-                self.replace(&transaction, &Watched::new(&outbox, table, name, backend)).await?;
+                self.replace(&transaction, &watched).await?;
                 transaction.commit().await?;
             }
         }

@@ -15,16 +15,21 @@ mod mysql;
 mod postgres;
 mod sqlite;
 
-use sea_orm::DbBackend;
+use std::collections::HashSet;
 
-use super::{FORMAT, RESERVED};
-use crate::schema::{Column, KeyClass, Table};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
+use super::row::MYSQL_NOW_MS;
+use super::tables::Outbox;
+use super::{FORMAT, RESERVED, is_own};
+use crate::database::Root;
+use crate::schema::{Column, InJson, KeyClass, Name, Table};
 use crate::sql::Dialect;
 
 /// PostgreSQL's limit; MySQL has one more.
 const MAX_NAME: usize = 63;
 
-/// SQLite's functions may take no more than 100 arguments, and an object has two for each column.
+/// Of more columns than this SQLite's triggers tell nothing: an expression has a limit.
 const MAX_COLUMNS: usize = 45;
 
 /// Longer texts and blobs, in bytes, are unknown: a note stays small, and what a function makes of
@@ -42,6 +47,8 @@ pub(super) struct Watched<'a> {
     /// The table, as SQL spells it.
     pub(super) spelled: String,
     pub(super) backend: DbBackend,
+    /// What SQLite's rows are numbered by, which a REPLACE may find them by.
+    pub(super) number: Option<&'static str>,
 }
 
 /// What a note says, as expressions of SQL.
@@ -77,9 +84,19 @@ impl<'a> Watched<'a> {
     /// `name`: as the user spells it, since MySQL may tell the case of a table's name.
     pub(super) fn new(outbox: &'a str, table: &'a Table, name: &str, backend: DbBackend) -> Self {
         let name = if backend == DbBackend::MySql { name } else { &*table.name };
-        let parts = name.split('.').map(|part| Dialect::from(backend).quote(part));
+        let bare = backend == DbBackend::Postgres && !name.contains('.');
+        // Another schema may come before it in the search path.
+        let parts = bare.then_some("public").into_iter().chain(name.split('.'));
+        let parts = parts.map(|part| Dialect::from(backend).quote(part));
         let spelled = parts.collect::<Vec<_>>().join(".");
-        Self { outbox, table, spelled, backend }
+        Self { outbox, table, spelled, backend, number: None }
+    }
+
+    /// Looks into the database for what the catalog does not tell.
+    pub(super) async fn look(&mut self, conn: &impl ConnectionTrait) {
+        if self.backend == DbBackend::Sqlite {
+            self.number = sqlite::number(conn, self).await;
+        }
     }
 
     /// The name of its row in the state table.
@@ -87,22 +104,13 @@ impl<'a> Watched<'a> {
         format!("{MARK}{}", self.table.name)
     }
 
-    /// What the names of its triggers may end with. Where a definition can't be part of a
-    /// transaction, new triggers are made beside the old ones.
     pub(super) fn endings(&self) -> &'static [&'static str] {
-        match self.backend {
-            DbBackend::MySql => &["", "_2"],
-            _ => &[""],
-        }
+        endings(self.backend)
     }
 
     pub(super) fn names(&self, ending: &str) -> Vec<String> {
-        let events = match self.backend {
-            DbBackend::Postgres => postgres::EVENTS.map(|(event, ..)| event).to_vec(),
-            DbBackend::MySql => mysql::EVENTS.to_vec(),
-            _ => sqlite::EVENTS.to_vec(),
-        };
-        events.into_iter().map(|event| self.trigger(event, ending)).collect()
+        let events = events(self.backend).into_iter();
+        events.map(|event| self.trigger(event, ending)).collect()
     }
 
     pub(super) fn drop(&self, ending: &str) -> Vec<String> {
@@ -126,21 +134,15 @@ impl<'a> Watched<'a> {
     pub(super) fn unknown(&self) -> String {
         let now_ms = match self.backend {
             DbBackend::Postgres => postgres::NOW_MS,
-            DbBackend::MySql => mysql::NOW_MS,
+            DbBackend::MySql => MYSQL_NOW_MS,
             _ => sqlite::NOW_MS,
         };
         self.note(&Noted::UNKNOWN, now_ms, "")
     }
 
-    /// The name of a trigger of its own.
     fn trigger(&self, event: &str, ending: &str) -> String {
-        let name = format!("{RESERVED}{}_{event}{ending}", self.table.name);
-        if name.len() <= MAX_NAME {
-            return name;
-        }
-        // Two tables must not share one.
-        let sum = crc32fast::hash(self.table.name.as_bytes());
-        format!("{RESERVED}{sum:08x}_{event}{ending}")
+        let outbox = self.outbox.rsplit('.').next().unwrap_or_default();
+        trigger(outbox, &self.table.name, event, ending)
     }
 
     /// The statement that writes a note, or one for each row of `from`.
@@ -163,29 +165,81 @@ impl<'a> Watched<'a> {
         format!("'{}'", text.replace('\'', "''"))
     }
 
-    /// A JSON object of pairs of a column's name and an expression.
-    fn object<'c>(
-        &self,
-        columns: impl Iterator<Item = &'c Column>,
-        value: impl Fn(&'c Column, &str) -> String,
-    ) -> String {
-        let pair = |column: &'c Column| {
-            let value = value(column, &self.quote(&column.name));
-            format!("{}, {value}", self.literal(&column.name))
-        };
-        format!("json_object({})", columns.map(pair).collect::<Vec<_>>().join(", "))
-    }
-
     fn quote(&self, name: &str) -> String {
         Dialect::from(self.backend).quote(name)
     }
 }
 
+/// What the names of triggers may end with. Where a definition can't be part of a transaction, new
+/// triggers are made beside the old ones.
+fn endings(backend: DbBackend) -> &'static [&'static str] {
+    match backend {
+        DbBackend::MySql => &["", "_2"],
+        _ => &[""],
+    }
+}
+
+fn events(backend: DbBackend) -> Vec<&'static str> {
+    match backend {
+        DbBackend::Postgres => postgres::EVENTS.map(|(event, ..)| event).to_vec(),
+        DbBackend::MySql => mysql::EVENTS.to_vec(),
+        _ => sqlite::EVENTS.to_vec(),
+    }
+}
+
+/// The name of a trigger: no other table's has it, nor one for another outbox.
+fn trigger(outbox: &str, table: &str, event: &str, ending: &str) -> String {
+    let whose = match outbox {
+        Outbox::DEFAULT_NAME => String::new(),
+        other => format!("{other}:"),
+    };
+    let name = format!("{RESERVED}{whose}{table}_{event}{ending}");
+    if name.len() <= MAX_NAME {
+        return name;
+    }
+    let sum = crc32fast::hash(format!("{outbox}:{table}").as_bytes());
+    format!("{RESERVED}{sum:08x}_{event}{ending}")
+}
+
+/// The triggers that a table has if it is watched, under one ending or another; there may be more.
+pub(super) fn names(outbox: &str, table: &str, backend: DbBackend) -> Vec<Vec<String>> {
+    let events = events(backend);
+    // SQLite's that come before a write are made only where there is a key.
+    let needed = || events.iter().filter(|event| !event.ends_with("_before"));
+    let of = |ending: &&str| needed().map(|event| trigger(outbox, table, event, ending)).collect();
+    endings(backend).iter().map(of).collect()
+}
+
+/// The triggers of ours that are there and fire, and on which tables.
+pub(super) async fn there(
+    root: &dyn Root,
+    backend: DbBackend,
+) -> Result<HashSet<(String, Name)>, DbErr> {
+    let sql = match backend {
+        DbBackend::Postgres => postgres::THERE,
+        DbBackend::MySql => mysql::THERE,
+        _ => sqlite::THERE,
+    };
+    let mut there = HashSet::new();
+    for row in root.query(Statement::from_string(backend, sql)).await? {
+        let (name, table): (String, String) = (row.try_get_by("name")?, row.try_get_by("tbl")?);
+        if is_own(&name) {
+            let table =
+                if backend == DbBackend::Postgres { table } else { table.to_ascii_lowercase() };
+            there.insert((name, table.into()));
+        }
+    }
+    Ok(there)
+}
+
 /// What the triggers of a table were made for, so that it is seen when the table has changed since.
 pub(super) fn note(table: &Table) -> String {
-    let names = |columns: &mut dyn Iterator<Item = &Column>| -> String {
-        columns.map(|column| format!(" {}", column.name)).collect()
+    let name = |column: &Column| match column.json {
+        InJson::Exact => format!(" {}", column.name),
+        other => format!(" {}:{other:?}", column.name),
     };
+    let names =
+        |columns: &mut dyn Iterator<Item = &Column>| -> String { columns.map(name).collect() };
     let keys = names(&mut recorded(table));
     format!("{FORMAT};{keys};{}", names(&mut table.columns.iter()))
 }

@@ -1,13 +1,20 @@
 //! SQLite: a trigger for each row. REPLACE deletes rows without firing DELETE triggers, so what is
 //! in a row's way is noted before it is written.
 
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde_json::Value;
+
 use super::{MAX_BYTES, MAX_COLUMNS, Noted, Watched, by_event, recorded, settable};
 use crate::schema::{Column, ColumnDefault};
 
 pub(super) const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
+pub(super) const THERE: &str =
+    "SELECT name, tbl_name AS tbl FROM sqlite_master WHERE type = 'trigger'";
+
+/// No name of one ends with another one's, or two tables could share a trigger's name.
 pub(super) const EVENTS: [&str; 5] =
-    ["before_insert", "before_update", "insert", "update", "delete"];
+    ["insert_before", "update_before", "insert", "update", "delete"];
 
 pub(super) fn create(watched: &Watched<'_>, ending: &str) -> Vec<String> {
     let on = &watched.spelled;
@@ -15,11 +22,11 @@ pub(super) fn create(watched: &Watched<'_>, ending: &str) -> Vec<String> {
         let name = watched.quote(&watched.trigger(event, ending));
         format!("CREATE TRIGGER {name} {when} ON {on} FOR EACH ROW BEGIN {body}; END")
     };
-    let before = [("before_insert", "BEFORE INSERT"), ("before_update", "BEFORE UPDATE")];
+    let before = [("insert_before", "BEFORE INSERT"), ("update_before", "BEFORE UPDATE")];
     let mut all: Vec<_> = before
         .iter()
         .filter_map(|(event, when)| {
-            let body = in_the_way(watched, *event == "before_update")?;
+            let body = in_the_way(watched, *event == "update_before")?;
             Some(trigger(event, when, &body))
         })
         .collect();
@@ -31,15 +38,32 @@ pub(super) fn create(watched: &Watched<'_>, ending: &str) -> Vec<String> {
     all
 }
 
+/// A JSON object. What makes JSON is unsafe to some versions of SQLite: a program that does not
+/// trust the schema could not write any more.
+fn object<'c>(
+    watched: &Watched<'_>,
+    columns: impl Iterator<Item = &'c Column>,
+    value: impl Fn(&str) -> String,
+) -> String {
+    let mut all = String::new();
+    for column in columns {
+        let comma = if all.is_empty() { '{' } else { ',' };
+        let key = watched.literal(&format!("{comma}{}:", Value::from(&*column.name)));
+        all = format!("{all}{key} || {} || ", value(&watched.quote(&column.name)));
+    }
+    if all.is_empty() { "'{}'".to_owned() } else { format!("{all}'}}'") }
+}
+
 /// The key columns of a row: numbers as they are, texts and blobs by their bytes, since JSON can't
-/// hold all of either.
+/// hold all of either. In a database of UTF-16 the bytes of a text are others.
 fn image(watched: &Watched<'_>, row: &str) -> String {
-    watched.object(recorded(watched.table), |_, name| {
+    object(watched, recorded(watched.table), |name| {
         let value = format!("{row}.{name}");
         format!(
-            "CASE typeof({value}) WHEN 'integer' THEN {value} WHEN 'null' THEN NULL \
-             WHEN 'real' THEN 'r' ELSE CASE WHEN length(CAST({value} AS BLOB)) > {MAX_BYTES} \
-             THEN 'r' ELSE substr(typeof({value}), 1, 1) || hex({value}) END END"
+            "CASE typeof({value}) WHEN 'integer' THEN {value} WHEN 'null' THEN 'null' \
+             WHEN 'real' THEN '\"r\"' ELSE CASE WHEN length(CAST({value} AS BLOB)) > {MAX_BYTES} \
+             OR (typeof({value}) = 'text' AND hex('t') <> '74') THEN '\"r\"' \
+             ELSE '\"' || substr(typeof({value}), 1, 1) || hex({value}) || '\"' END END"
         )
     })
 }
@@ -47,12 +71,23 @@ fn image(watched: &Watched<'_>, row: &str) -> String {
 /// Each column, and whether it changed: byte by byte, whatever its collation, and in its type. One
 /// that is not compared may have changed.
 fn compared(watched: &Watched<'_>) -> String {
-    watched.object(settable(watched.table).take(MAX_COLUMNS), |_, name| {
+    object(watched, settable(watched.table).take(MAX_COLUMNS), |name| {
         format!(
             "(OLD.{name} IS NOT NEW.{name} COLLATE BINARY \
              OR typeof(OLD.{name}) <> typeof(NEW.{name}))"
         )
     })
+}
+
+/// A name of the rows' number that no column has, if they have one.
+pub(super) async fn number(
+    conn: &impl ConnectionTrait,
+    watched: &Watched<'_>,
+) -> Option<&'static str> {
+    let mut names = ["rowid", "_rowid_", "oid"].into_iter();
+    let name = names.find(|name| watched.table.column(name).is_none())?;
+    let sql = format!("SELECT {name} FROM {} LIMIT 0", watched.spelled);
+    conn.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.ok().map(|_| name)
 }
 
 /// Notes the rows that a REPLACE would delete, by each key that they may be found by.
@@ -62,7 +97,7 @@ fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
     if !table.primary_key.is_empty() {
         keys.push(Some(table.primary_key.clone()));
     }
-    if keys.is_empty() {
+    if keys.is_empty() && watched.number.is_none() {
         return None;
     }
     let of_keys = || keys.iter().flatten().flatten().filter_map(|index| table.columns.get(*index));
@@ -80,7 +115,8 @@ fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
         .filter(|column| column.not_null && column.default != ColumnDefault::Null)
         .map(|column| format!("NEW.{} IS NULL", name(column)));
     let replaced: Vec<_> = replaced.collect();
-    let keys: Vec<_> = keys.iter().flatten().map(of_key).collect();
+    let number = watched.number.map(|name| vec![name.to_owned()]);
+    let keys: Vec<_> = keys.iter().flatten().map(of_key).chain(number).collect();
     let same = |key: &Vec<String>| {
         let equal: Vec<_> = key.iter().map(|name| format!("t.{name} = NEW.{name}")).collect();
         format!("({})", equal.join(" AND "))
