@@ -70,7 +70,9 @@ impl Outbox {
     /// The triggers also tell of each note by PostgreSQL's NOTIFY, on a channel of the outbox's name.
     /// Whoever listens there may [wake the listener](crate::CachedConnection::wake_listener), which
     /// otherwise looks by itself, several times within its bound. It costs each write a little more,
-    /// and those that commit at the same time wait for each other. Elsewhere it does nothing.
+    /// and those that commit at the same time wait for each other. PostgreSQL refuses to prepare a
+    /// transaction for two-phase commit that has sent one, and to commit while its queue of them is
+    /// full. Elsewhere it does nothing.
     ///
     /// ```
     /// let outbox = sea_orm_cache::Outbox::default().notifying();
