@@ -7,7 +7,9 @@ mod history;
 mod kill;
 mod leases;
 mod notes;
+mod odd;
 mod scenes;
+mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;
