@@ -184,9 +184,7 @@ impl Outbox {
         let backend = conn.get_database_backend();
         let schema = catalog::load_within(conn).await?;
         let outbox = self.spelled(conn).await?;
-        for sql in triggers::create_shared(&self.name, &outbox, self.notifies, backend) {
-            conn.execute_unprepared(&sql).await?;
-        }
+        triggers::create_shared(conn, &self.name, &outbox, self.notifies).await?;
         for name in tables {
             let table = find(&schema, name, backend)
                 .ok_or_else(|| DbErr::Custom(format!("outbox: there is no table {name:?}")))?;

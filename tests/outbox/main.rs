@@ -7,8 +7,10 @@ mod history;
 mod kill;
 mod leases;
 mod notes;
+mod odd;
 mod rules;
 mod scenes;
+mod shapes;
 #[path = "../support/mod.rs"]
 mod support;
 mod world;

@@ -250,15 +250,19 @@ fn recorded(table: &Table) -> impl Iterator<Item = &Column> {
 }
 
 /// What is made once for all tables; it may be there already.
-pub(super) fn create_shared(
+pub(super) async fn create_shared(
+    conn: &impl ConnectionTrait,
     outbox: &str,
     spelled: &str,
     notifies: bool,
-    backend: DbBackend,
-) -> Vec<String> {
-    match backend {
-        DbBackend::Postgres => vec![postgres::function(outbox, spelled, notifies)],
-        _ => Vec::new(),
+) -> Result<(), DbErr> {
+    match conn.get_database_backend() {
+        DbBackend::Postgres => {
+            let sql = postgres::function(outbox, spelled, notifies);
+            conn.execute_unprepared(&sql).await.map(|_| ())
+        }
+        DbBackend::MySql => mysql::create_procedure(conn, outbox).await,
+        _ => Ok(()),
     }
 }
 
@@ -266,6 +270,7 @@ pub(super) fn create_shared(
 pub(super) fn drop_shared(outbox: &str, backend: DbBackend) -> Vec<String> {
     match backend {
         DbBackend::Postgres => vec![postgres::drop_function(outbox)],
+        DbBackend::MySql => vec![mysql::drop_procedure(outbox)],
         _ => Vec::new(),
     }
 }
