@@ -123,6 +123,14 @@ async fn a_column_that_is_added_or_dropped_later_is_told_and_no_write_is_lost() 
             .await
             .expect("up");
         assert!(outdated(&db).await.is_empty(), "{backend:?}");
+        let again = CacheTriggers::for_entities((book::Entity,)).again("m2_cache_triggers");
+        let manager = SchemaManager::new(&db);
+        again.up(&manager).await.expect("up");
+        again.down(&manager).await.expect("down");
+        assert!(outdated(&db).await.is_empty(), "{backend:?}: what the first one made stays");
+        let before = notes(&db).await;
+        run(&db, "UPDATE book SET price = 7").await;
+        assert_eq!(notes(&db).await, before + 1, "{backend:?}");
 
         // SQLite refuses it for as long as a trigger names the column.
         let dropped = db.execute_unprepared("ALTER TABLE book DROP COLUMN pages").await;

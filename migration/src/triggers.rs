@@ -6,7 +6,7 @@ use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager};
 use crate::entities::Entities;
 
 /// Makes the triggers that note what is written to some entities, in the place of older ones; `down`
-/// takes them away.
+/// takes them away, but see [`again`](Self::again).
 ///
 /// ```
 /// # mod book {
@@ -29,6 +29,7 @@ pub struct CacheTriggers {
     outbox: Outbox,
     tables: Vec<String>,
     name: String,
+    again: bool,
 }
 
 impl CacheTriggers {
@@ -36,7 +37,7 @@ impl CacheTriggers {
     /// tables' names.
     pub fn for_entities(entities: impl Entities) -> Self {
         let name = "sea_orm_cache_triggers_v1".to_owned();
-        Self { outbox: Outbox::default(), tables: entities.tables(), name }
+        Self { outbox: Outbox::default(), tables: entities.tables(), name, again: false }
     }
 
     /// For the outbox of another name.
@@ -62,6 +63,32 @@ impl CacheTriggers {
         self
     }
 
+    /// For tables that have triggers from an earlier migration and were changed since. `down` leaves
+    /// the new ones, so that what is written stays heard; SQLite refuses to drop a column that they
+    /// name, so what drops it calls [`Outbox::unwatch`] before, and [`Outbox::watch`] after.
+    ///
+    /// `name`: in the table of the migrations that were run.
+    ///
+    /// ```
+    /// # mod book {
+    /// #     use sea_orm_migration::sea_orm;
+    /// #     use sea_orm::entity::prelude::*;
+    /// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #     #[sea_orm(table_name = "book")]
+    /// #     pub struct Model { #[sea_orm(primary_key)] pub id: i32 }
+    /// #     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// #     pub enum Relation {}
+    /// #     impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// use sea_orm_cache_migration::CacheTriggers;
+    ///
+    /// let again = CacheTriggers::for_entities((book::Entity,)).again("m20270101_000002_cache_triggers");
+    /// ```
+    pub fn again(mut self, name: &str) -> Self {
+        self.again = true;
+        self.named(name)
+    }
+
     fn tables(&self) -> impl Iterator<Item = &str> {
         self.tables.iter().map(|table| &**table)
     }
@@ -80,6 +107,9 @@ impl MigrationTrait for CacheTriggers {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if self.again {
+            return Ok(());
+        }
         self.outbox.unwatch(manager.get_connection(), self.tables()).await
     }
 }

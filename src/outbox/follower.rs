@@ -159,7 +159,8 @@ impl Follower {
             let Some(table) = name.strip_prefix(triggers::MARK) else { continue };
             made.insert(table.into(), note);
         }
-        let Ok(there) = triggers::there(root, backend).await else { return };
+        let Ok(rows) = root.query(triggers::find(backend)).await else { return };
+        let Ok(there) = triggers::there(&rows, backend) else { return };
         // They may be hidden.
         let all_seen = schema.partly_hidden.is_none();
         let names = |table: &Name| triggers::names(&self.config.table, table, backend);

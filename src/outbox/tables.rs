@@ -142,10 +142,7 @@ impl Outbox {
                  WHERE NOT EXISTS (SELECT 1 FROM {state} WHERE name = 'listener')"
             ),
         ];
-        for sql in sql {
-            conn.execute_unprepared(&sql).await?;
-        }
-        Ok(())
+        run(conn, sql.into()).await
     }
 
     /// Drops both tables, if they are there. Take all triggers away first: writes to a table whose
@@ -157,10 +154,7 @@ impl Outbox {
     pub async fn drop(&self, conn: &impl ConnectionTrait) -> Result<(), DbErr> {
         conn.execute_unprepared(&format!("DROP TABLE IF EXISTS {}", self.name)).await?;
         conn.execute_unprepared(&format!("DROP TABLE IF EXISTS {}", self.state_table())).await?;
-        for sql in triggers::drop_shared(&self.name, conn.get_database_backend()) {
-            conn.execute_unprepared(&sql).await?;
-        }
-        Ok(())
+        run(conn, triggers::drop_shared(&self.name, conn.get_database_backend())).await
     }
 
     /// Makes the triggers of these tables, in the place of those that are there. After a column was
@@ -216,9 +210,10 @@ impl Outbox {
             for table in with_parts(table, &schema) {
                 let watched = Watched::new(&self.name, table, name, backend);
                 let transaction = conn.begin().await?;
-                for sql in watched.endings().iter().flat_map(|ending| watched.drop(ending)) {
-                    transaction.execute_unprepared(&sql).await?;
+                for ending in watched.endings() {
+                    run(&transaction, watched.drop(&watched.names(ending))).await?;
                 }
+                self.drop_former(&transaction, &watched).await?;
                 self.unmark(&transaction, &watched).await?;
                 transaction.commit().await?;
             }
@@ -246,14 +241,12 @@ impl Outbox {
         watched: &Watched<'_>,
     ) -> Result<(), DbErr> {
         let ending = free_ending(conn, watched).await?;
-        for sql in watched.drop(ending).into_iter().chain(watched.create(ending)) {
-            conn.execute_unprepared(&sql).await?;
-        }
+        run(conn, watched.drop(&watched.names(ending))).await?;
+        run(conn, watched.create(ending)).await?;
         for old in watched.endings().iter().filter(|old| **old != ending) {
-            for sql in watched.drop(old) {
-                conn.execute_unprepared(&sql).await?;
-            }
+            run(conn, watched.drop(&watched.names(old))).await?;
         }
+        self.drop_former(conn, watched).await?;
         if !self.unmark(conn, watched).await? {
             // Nobody heard what was written before.
             conn.execute_unprepared(&watched.unknown()).await?;
@@ -269,6 +262,27 @@ impl Outbox {
         Ok(())
     }
 
+    /// Drops the triggers that the table brought along from a name that it had.
+    async fn drop_former(
+        &self,
+        conn: &impl ConnectionTrait,
+        watched: &Watched<'_>,
+    ) -> Result<(), DbErr> {
+        let backend = watched.backend;
+        let there = triggers::there(&conn.query_all_raw(triggers::find(backend)).await?, backend)?;
+        let sql = format!("SELECT name FROM {}", self.state_table());
+        for row in conn.query_all_raw(Statement::from_string(backend, sql)).await? {
+            let mark: String = row.try_get_by("name")?;
+            let Some(table) = mark.strip_prefix(triggers::MARK) else { continue };
+            if table != &*watched.table.name {
+                let mut names = triggers::names(&self.name, table, backend).concat();
+                names.retain(|name| there.contains(&(name.clone(), watched.table.name.clone())));
+                run(conn, watched.drop(&names)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Was the table watched?
     async fn unmark(
         &self,
@@ -281,6 +295,13 @@ impl Outbox {
             Statement::from_sql_and_values(watched.backend, sql, [watched.mark().into()]);
         Ok(conn.execute_raw(statement).await?.rows_affected() > 0)
     }
+}
+
+async fn run(conn: &impl ConnectionTrait, all: Vec<String>) -> Result<(), DbErr> {
+    for sql in all {
+        conn.execute_unprepared(&sql).await?;
+    }
+    Ok(())
 }
 
 /// The ending of names under which there are not all triggers: these may go first.

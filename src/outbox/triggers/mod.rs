@@ -17,12 +17,11 @@ mod sqlite;
 
 use std::collections::HashSet;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use super::row::MYSQL_NOW_MS;
 use super::tables::Outbox;
 use super::{FORMAT, RESERVED, is_own};
-use crate::database::Root;
 use crate::schema::{Column, InJson, KeyClass, Name, Table};
 use crate::sql::Dialect;
 
@@ -108,18 +107,20 @@ impl<'a> Watched<'a> {
         endings(self.backend)
     }
 
+    /// Of the triggers with this ending.
     pub(super) fn names(&self, ending: &str) -> Vec<String> {
         let events = events(self.backend).into_iter();
         events.map(|event| self.trigger(event, ending)).collect()
     }
 
-    pub(super) fn drop(&self, ending: &str) -> Vec<String> {
+    /// The statements that drop these of its triggers, if they are there.
+    pub(super) fn drop(&self, names: &[String]) -> Vec<String> {
         let on = match self.backend {
             DbBackend::Postgres => format!(" ON {}", self.spelled),
             _ => String::new(),
         };
         let drop = |name: &String| format!("DROP TRIGGER IF EXISTS {}{on}", self.quote(name));
-        self.names(ending).iter().map(drop).collect()
+        names.iter().map(drop).collect()
     }
 
     pub(super) fn create(&self, ending: &str) -> Vec<String> {
@@ -210,18 +211,23 @@ pub(super) fn names(outbox: &str, table: &str, backend: DbBackend) -> Vec<Vec<St
     endings(backend).iter().map(of).collect()
 }
 
-/// The triggers of ours that are there and fire, and on which tables.
-pub(super) async fn there(
-    root: &dyn Root,
-    backend: DbBackend,
-) -> Result<HashSet<(String, Name)>, DbErr> {
+/// What finds the triggers that are there and fire, for [`there`].
+pub(super) fn find(backend: DbBackend) -> Statement {
     let sql = match backend {
         DbBackend::Postgres => postgres::THERE,
         DbBackend::MySql => mysql::THERE,
         _ => sqlite::THERE,
     };
+    Statement::from_string(backend, sql)
+}
+
+/// Those of ours among them, and on which tables.
+pub(super) fn there(
+    rows: &[QueryResult],
+    backend: DbBackend,
+) -> Result<HashSet<(String, Name)>, DbErr> {
     let mut there = HashSet::new();
-    for row in root.query(Statement::from_string(backend, sql)).await? {
+    for row in rows {
         let (name, table): (String, String) = (row.try_get_by("name")?, row.try_get_by("tbl")?);
         if is_own(&name) {
             let table =
