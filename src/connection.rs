@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel,
-    QueryResult, QueryTrait, SqliteTransactionMode, Statement, StatementBuilder, TransactionError,
-    TransactionOptions, TransactionTrait,
+    QueryResult, QueryTrait, Statement, StatementBuilder, TransactionError, TransactionOptions,
+    TransactionTrait,
 };
 
 use crate::cache::QueryCache;
@@ -17,7 +17,7 @@ use crate::database::Database;
 use crate::detach::RunToEnd;
 use crate::error::Error;
 use crate::event::Reason;
-use crate::execute::autocommit;
+use crate::execute::{autocommit, begin_to_write};
 use crate::explain::Explanation;
 #[cfg(feature = "stream")]
 use crate::log::Log;
@@ -352,12 +352,7 @@ where
         call: Call<'_, S>,
         want: Want,
     ) -> Result<Answer, DbErr> {
-        // SQLite would refuse the write if another one came between the begin and it.
-        let sqlite_transaction_mode = (self.database.backend == DbBackend::Sqlite)
-            .then_some(SqliteTransactionMode::Immediate);
-        let options =
-            TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
-        let transaction = self.begin_with_options(options).await?;
+        let transaction = begin_to_write(self).await?;
         match transaction.run(call, want).await {
             Ok(answer) => transaction.commit().await.map(|()| answer),
             Err(error) => {

@@ -512,9 +512,16 @@ async fn begin_for_capture<C: ConnectionTrait + TransactionTrait>(
     if backend == DbBackend::Postgres && !schema.read_committed {
         return Err(DbErr::Custom("no capture under this isolation level".into()));
     }
+    begin_to_write(conn).await
+}
+
+/// SQLite's lock is taken at once: it would refuse a write if another one came between the begin, or
+/// a read, and it.
+pub(crate) async fn begin_to_write<C: ConnectionTrait + TransactionTrait>(
+    conn: &C,
+) -> Result<C::Transaction, DbErr> {
     let options = TransactionOptions {
-        // Without the lock from the start, SQLite would refuse the write if another one came between.
-        sqlite_transaction_mode: (backend == DbBackend::Sqlite)
+        sqlite_transaction_mode: (conn.get_database_backend() == DbBackend::Sqlite)
             .then_some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };

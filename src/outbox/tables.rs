@@ -7,6 +7,7 @@ use sea_orm::{
 use super::triggers::{self, Watched};
 use crate::catalog;
 use crate::error::Error;
+use crate::execute::begin_to_write;
 use crate::schema::{Schema, Table};
 use crate::sql::Dialect;
 
@@ -185,7 +186,7 @@ impl Outbox {
             for table in with_parts(table, &schema) {
                 let mut watched = Watched::new(&outbox, table, name, backend);
                 watched.look(conn).await;
-                let transaction = conn.begin().await?;
+                let transaction = begin_to_write(conn).await?;
                 self.replace(&transaction, &watched).await?;
                 transaction.commit().await?;
             }
@@ -209,7 +210,7 @@ impl Outbox {
             let Some(table) = find(&schema, name, backend) else { continue };
             for table in with_parts(table, &schema) {
                 let watched = Watched::new(&self.name, table, name, backend);
-                let transaction = conn.begin().await?;
+                let transaction = begin_to_write(conn).await?;
                 for ending in watched.endings() {
                     run(&transaction, watched.drop(&watched.names(ending))).await?;
                 }
