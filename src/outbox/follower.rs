@@ -165,7 +165,9 @@ impl Follower {
         let all_seen = schema.partly_hidden.is_none();
         let names = |table: &Name| triggers::names(&self.config.table, table, backend);
         let complete = |table: &Name| {
-            let is_there = |name: String| there.contains(&(name, table.clone()));
+            let is_there = |name: String| {
+                !triggers::is_needed(&name) || there.contains(&(name, table.clone()))
+            };
             names(table).into_iter().any(|names| names.into_iter().all(is_there))
         };
         let (mut tell, mut misled) = (BTreeSet::new(), HashMap::new());

@@ -202,13 +202,18 @@ fn trigger(outbox: &str, table: &str, event: &str, ending: &str) -> String {
     format!("{RESERVED}{sum:08x}_{event}{ending}")
 }
 
-/// The triggers that a table has if it is watched, under one ending or another; there may be more.
+/// The triggers that a table may have, by their ending.
 pub(super) fn names(outbox: &str, table: &str, backend: DbBackend) -> Vec<Vec<String>> {
     let events = events(backend);
-    // SQLite's that come before a write are made only where there is a key.
-    let needed = || events.iter().filter(|event| !event.ends_with("_before"));
-    let of = |ending: &&str| needed().map(|event| trigger(outbox, table, event, ending)).collect();
+    let of =
+        |ending: &&str| events.iter().map(|event| trigger(outbox, table, event, ending)).collect();
     endings(backend).iter().map(of).collect()
+}
+
+/// Does a table that is watched have this one? SQLite's that come before a write are made only where
+/// there is a key.
+pub(super) fn is_needed(name: &str) -> bool {
+    !name.ends_with("_before")
 }
 
 /// What finds the triggers that are there and fire, for [`there`].
