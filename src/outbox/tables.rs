@@ -186,6 +186,10 @@ impl Outbox {
             for table in with_parts(table, &schema) {
                 let mut watched = Watched::new(&outbox, table, name, backend);
                 watched.look(conn).await;
+                if backend == DbBackend::MySql {
+                    self.replace(conn, &watched).await?;
+                    continue;
+                }
                 let transaction = begin_to_write(conn).await?;
                 self.replace(&transaction, &watched).await?;
                 transaction.commit().await?;
@@ -210,12 +214,12 @@ impl Outbox {
             let Some(table) = find(&schema, name, backend) else { continue };
             for table in with_parts(table, &schema) {
                 let watched = Watched::new(&self.name, table, name, backend);
-                let transaction = begin_to_write(conn).await?;
-                for ending in watched.endings() {
-                    run(&transaction, watched.drop(&watched.names(ending))).await?;
+                if backend == DbBackend::MySql {
+                    self.remove(conn, &watched).await?;
+                    continue;
                 }
-                self.drop_former(&transaction, &watched).await?;
-                self.unmark(&transaction, &watched).await?;
+                let transaction = begin_to_write(conn).await?;
+                self.remove(&transaction, &watched).await?;
                 transaction.commit().await?;
             }
         }
@@ -261,6 +265,19 @@ impl Outbox {
         let values = [watched.mark().into(), triggers::note(watched.table).into()];
         conn.execute_raw(Statement::from_sql_and_values(watched.backend, sql, values)).await?;
         Ok(())
+    }
+
+    /// No triggers any more.
+    async fn remove(
+        &self,
+        conn: &impl ConnectionTrait,
+        watched: &Watched<'_>,
+    ) -> Result<(), DbErr> {
+        for ending in watched.endings() {
+            run(conn, watched.drop(&watched.names(ending))).await?;
+        }
+        self.drop_former(conn, watched).await?;
+        self.unmark(conn, watched).await.map(|_| ())
     }
 
     /// Drops the triggers that the table brought along from a name that it had.

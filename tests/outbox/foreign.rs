@@ -381,6 +381,10 @@ async fn triggers_are_replaced_by_whichever_connection_and_no_write_goes_unnoted
         let noted = world.notes().await;
         assert!(noted >= writes, "{backend:?}: {noted} notes of {writes} writes");
         assert!(writes > 0, "{backend:?}: something was written meanwhile");
+        // Also as part of a transaction.
+        let transaction = world.other.begin().await.expect("a transaction");
+        outbox.watch(&transaction, ["book"]).await.expect("triggers");
+        transaction.commit().await.expect("a commit");
         let before = world.notes().await;
         world.write("UPDATE book SET price = price + 1 WHERE id = 1").await;
         assert_eq!(world.notes().await, before + 1, "{backend:?}: old triggers are gone");
