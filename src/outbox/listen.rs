@@ -105,7 +105,7 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     let found = hear_all(database, follower, &lease).await?;
     // What is owed was left alone if it is younger.
     let done_ms = lease.before_ms() - follower.grace_ms();
-    let pause_ms = engine.shared.as_ref().map(|_| follower.pause().as_millis() as i64);
+    let pause_ms = engine.shared.as_ref().map(|_| follower.proof_pause().as_millis() as i64);
     if (!ours || lease::is_due(&lease, done_ms, pause_ms))
         && !lease::publish(root, state, backend, me, done_ms).await?
     {

@@ -1,5 +1,7 @@
 //! One process listens at a time, and nobody answers by what he can't know.
 
+use std::time::Duration;
+
 use sea_orm_cache::OutboxConfig;
 
 use crate::scenes;
@@ -79,4 +81,22 @@ async fn a_clock_that_was_set_back_keeps_nobody_from_listening() {
         db.catch_up().await.expect("heard");
         assert!(cache.stats().outbox.expect("an outbox").listening, "{backend:?}");
     }
+}
+
+#[tokio::test]
+async fn who_may_take_his_time_keeps_the_lease_and_what_is_cached() {
+    let world = World::new(Backend::Sqlite).await;
+    let (cache, db) = world.cache(OutboxConfig::new().bound(TTL * 10)).await;
+    price(&db, 1).await;
+    let taken = "SELECT until_ms FROM sea_orm_cache_outbox_state WHERE name = 'listener'";
+    let mut last = number(&world.other, taken).await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        let until = number(&world.other, taken).await;
+        assert!(until - last < 3_500, "nobody had it for {} ms", until - last - 3_000);
+        last = until;
+    }
+    let now = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+    assert!(last > number(&world.other, now).await, "it is over");
+    assert!(hits(&cache, &db, 1).await);
 }
