@@ -153,12 +153,14 @@ async fn hear_all(
 ) -> Result<bool, DbErr> {
     let backend = database.backend;
     // Whoever owes a bump does it himself, unless he is gone.
-    let since_ms = lease.now_ms - follower.grace_ms();
+    let (since_ms, until_ms) =
+        (lease.now_ms - follower.grace_ms(), lease.now_ms + follower.grace_ms());
     let own_ms = lease.now_ms - OWN_MS;
     let mut found = false;
     loop {
         let table = &follower.config.table;
-        let select = row::select(table, backend, BATCH, since_ms, (&follower.me, own_ms));
+        let select =
+            row::select(table, backend, BATCH, (since_ms, until_ms), (&follower.me, own_ms));
         let rows = database.root.query(select).await?;
         if rows.is_empty() {
             return Ok(found);

@@ -24,12 +24,13 @@ pub(super) fn now_ms(backend: DbBackend) -> &'static str {
 }
 
 /// At most so many of the notes that are visible now. Bumps that somebody owes and that are younger
-/// than `since_ms` are left to him, and to `own` those of a name and a moment.
+/// than `since_ms` are left to him, and to `own` those of a name and a moment. One of after
+/// `until_ms` was noted before the clock was set back: how old it is can't be told.
 pub(super) fn select(
     outbox: &str,
     backend: DbBackend,
     limit: usize,
-    since_ms: i64,
+    (since_ms, until_ms): (i64, i64),
     (own, own_ms): (&str, i64),
 ) -> Statement {
     let text = match backend {
@@ -39,7 +40,7 @@ pub(super) fn select(
     let sql = format!(
         "SELECT CAST(id AS {text}) AS id, table_name AS tbl, operation AS op, row_before AS bef, \
          row_after AS aft, changed AS chg, created_ms AS ms FROM {outbox} \
-         WHERE operation <> 'B' OR (created_ms <= {since_ms} \
+         WHERE operation <> 'B' OR ((created_ms <= {since_ms} OR created_ms > {until_ms}) \
          AND (table_name <> '{own}' OR created_ms <= {own_ms})) LIMIT {limit}"
     );
     Statement::from_string(backend, sql)

@@ -68,3 +68,28 @@ async fn what_a_process_that_died_owed_is_done_by_the_listener() {
         drop(cache);
     }
 }
+
+/// What a process that died owes, for a database whose data were changed.
+async fn gone_without_bumping(world: &World, created_ms: i64) {
+    run(&world.other, "UPDATE book SET price = 44 WHERE id = 1").await;
+    world
+        .write(&format!(
+            "INSERT INTO sea_orm_cache_outbox (table_name, operation, row_before, row_after, \
+             created_ms) VALUES ('gone', 'B', '2:-', '0000000000000001', {created_ms})"
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn what_was_owed_before_the_clock_was_set_back_is_done_all_the_same() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        unwatched(&world).await;
+        let (_cache, db) = world.cache(durable()).await;
+        price(&db, 1).await;
+        gone_without_bumping(&world, 9_000_000_000_000).await;
+        db.catch_up().await.expect("heard");
+        assert_eq!(price(&db, 1).await, 44, "{backend:?}");
+        assert_eq!(world.notes().await, 0, "{backend:?}");
+    }
+}
