@@ -85,7 +85,8 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     let (root, backend) = (&*database.root, database.backend);
     let (state, me) = (&follower.state, &follower.me);
     let sent_ms = engine.clock.now_ms();
-    settle(root, follower, backend).await?;
+    let shares = engine.shared.is_some();
+    settle(root, follower, backend, shares).await?;
     let lease = lease::ask(root, state, backend).await?;
     let ours = lease.owner == *me && !lease.is_free();
     let have = ours || (lease.is_free() && lease::take(root, state, backend, me).await?);
@@ -96,7 +97,7 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     }
     if !ours {
         follower.elsewhere.store(false, Ordering::Relaxed);
-        if engine.shared.is_none() && !broken(Fault::OutboxKeepsEntries) {
+        if !shares && !broken(Fault::OutboxKeepsEntries) {
             // Whoever listened before has heard, and deleted, what we know nothing of.
             engine.forget_entries();
         }
@@ -132,12 +133,23 @@ fn elsewhere(database: &Database, follower: &Follower, lease: &Lease, sent_ms: u
     }
 }
 
-/// Takes out what we owed and have done.
-async fn settle(root: &dyn Root, follower: &Follower, backend: DbBackend) -> Result<(), DbErr> {
+/// Takes out what we owed and have done. Without a store only we know of it: unless it is we who
+/// listen, it is left to who does, whose entries may depend on it.
+async fn settle(
+    root: &dyn Root,
+    follower: &Follower,
+    backend: DbBackend,
+    shares: bool,
+) -> Result<(), DbErr> {
+    let (table, me) = (&follower.config.table, &follower.me);
     let owed = std::mem::take(&mut *lock(&follower.settled));
     for some in owed.chunks(BATCH) {
         let ids: Vec<_> = some.iter().map(|Owed(id)| &**id).collect();
-        if let Err(error) = delete::settled(root, &follower.config.table, backend, &ids).await {
+        let gone = match shares {
+            true => delete::settled(root, table, backend, &ids).await,
+            false => delete::heard(root, table, backend, &ids, me).await,
+        };
+        if let Err(error) = gone {
             lock(&follower.settled).extend(owed);
             return Err(error);
         }
