@@ -1,7 +1,7 @@
 //! What a transaction owes lies in the outbox until it is done.
 
-use sea_orm::{ActiveModelTrait, ConnectionTrait, Set, TransactionTrait};
-use sea_orm_cache::OutboxConfig;
+use sea_orm::{AccessMode, ActiveModelTrait, ConnectionTrait, Set, TransactionTrait};
+use sea_orm_cache::{Invalidate, OutboxConfig};
 
 use crate::support::book;
 use crate::support::servers::Backend;
@@ -111,5 +111,39 @@ async fn without_a_store_the_listener_is_told_what_another_process_wrote() {
             assert_eq!(price(&db, 1).await, new, "{backend:?}");
         }
         assert_eq!(world.notes().await, 0, "{backend:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_wrote_nothing_needs_no_note() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let (_cache, db) = world.cache(durable()).await;
+        let transaction = db.begin().await.expect("begun");
+        transaction.query_all_raw(sea_orm::Statement::from_string(
+            transaction.get_database_backend(),
+            "SELECT id FROM book",
+        ))
+        .await
+        .expect("rows");
+        // On SQLite nobody who has read before this may write any more.
+        world.write("UPDATE book SET price = 7 WHERE id = 5").await;
+        transaction.invalidate(Invalidate::tag("homepage"));
+        transaction.commit().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
+        if backend == Backend::Sqlite {
+            continue;
+        }
+        let begin = db.begin_with_config(None, Some(AccessMode::ReadOnly));
+        let transaction = begin.await.expect("begun");
+        transaction.invalidate(Invalidate::tag("homepage"));
+        transaction.commit().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
+        let begin = db.begin_with_config(None, Some(AccessMode::ReadOnly));
+        let transaction = begin.await.expect("begun");
+        let opaque = match backend {
+            Backend::Postgres => "DO $$ BEGIN PERFORM 1; END $$",
+            _ => "DO SLEEP(0)",
+        };
+        transaction.execute_unprepared(opaque).await.expect("done");
+        transaction.commit().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
     }
 }
