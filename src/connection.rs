@@ -361,7 +361,8 @@ where
         match transaction.run(call, want).await {
             Ok(answer) => transaction.commit().await.map(|()| answer),
             Err(error) => {
-                transaction.rollback().await?;
+                // It may be over by itself; what failed first is what the caller is to know.
+                let _ = transaction.rollback().await;
                 Err(error)
             }
         }

@@ -147,3 +147,12 @@ async fn a_transaction_that_wrote_nothing_needs_no_note() {
         transaction.commit().await.unwrap_or_else(|error| panic!("{backend:?}: {error}"));
     }
 }
+
+#[tokio::test]
+async fn an_error_that_ends_the_transaction_is_the_one_that_is_told() {
+    let world = World::new(Backend::Sqlite).await;
+    let (_cache, db) = world.cache(durable()).await;
+    let sql = "INSERT OR ROLLBACK INTO review (id, book_id, rating) VALUES (1, 1, 1)";
+    let error = db.execute_unprepared(sql).await.expect_err("it is there").to_string();
+    assert!(error.contains("UNIQUE"), "{error}");
+}
