@@ -41,7 +41,8 @@ const OWN_MS: i64 = 600_000;
 pub(crate) async fn begin(database: &Arc<Database>) {
     let Some(follower) = &database.follower else { return };
     let (weak, root) = (Arc::downgrade(database), database.root.clone());
-    database.background(run(weak, root, follower.clone(), database.backend));
+    let shares = database.engine.shared.is_some();
+    database.background(run(weak, root, follower.clone(), database.backend, shares));
     let mut heard = follower.heard.subscribe();
     let _ = timeout(FIRST_LOOK, heard.wait_for(|heard| *heard > 0)).await;
 }
@@ -52,6 +53,7 @@ async fn run(
     root: Arc<dyn Root>,
     follower: Arc<Follower>,
     backend: DbBackend,
+    shares: bool,
 ) {
     let mut pause = SHORTEST_PAUSE;
     while let Some(living) = database.upgrade() {
@@ -75,6 +77,8 @@ async fn run(
         };
         let _ = timeout(pause, follower.wake.notified()).await;
     }
+    // Else it would be done once more, by whoever listens next.
+    let _ = settle(&*root, &follower, backend, shares).await;
     // Else others would have to wait until the lease is over.
     let _ = lease::give_back(&*root, &follower.state, backend, &follower.me).await;
 }

@@ -1,5 +1,7 @@
 //! What a transaction owes lies in the outbox until it is done.
 
+use std::time::Duration;
+
 use sea_orm::{AccessMode, ActiveModelTrait, ConnectionTrait, Set, TransactionTrait};
 use sea_orm_cache::{Invalidate, OutboxConfig};
 
@@ -155,4 +157,25 @@ async fn an_error_that_ends_the_transaction_is_the_one_that_is_told() {
     let sql = "INSERT OR ROLLBACK INTO review (id, book_id, rating) VALUES (1, 1, 1)";
     let error = db.execute_unprepared(sql).await.expect_err("it is there").to_string();
     assert!(error.contains("UNIQUE"), "{error}");
+}
+
+#[tokio::test]
+async fn who_goes_takes_out_what_he_has_done() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        unwatched(&world).await;
+        let (cache, db) = world.cache(durable().bound(Duration::from_secs(5))).await;
+        // Now he looks seldom.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let model = book::ActiveModel { id: Set(1), price: Set(31), ..Default::default() };
+        model.update(&db).await.expect("updated");
+        drop((cache, db));
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if world.notes().await == 0 {
+                break;
+            }
+        }
+        assert_eq!(world.notes().await, 0, "{backend:?}");
+    }
 }
