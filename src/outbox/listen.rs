@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use sea_orm::{DbBackend, DbErr};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::durable::{self, Owed};
 use super::follower::Follower;
-use super::lease::{self, Lease};
+use super::lease::{self, LEASE_MS, Lease};
 use super::row::{self, Note};
 use super::{delete, record};
 use crate::change::Change;
@@ -173,6 +173,7 @@ async fn hear_all(
         (lease.now_ms - follower.grace_ms(), lease.now_ms + follower.grace_ms());
     let own_ms = lease.now_ms - OWN_MS;
     let mut found = false;
+    let mut kept = Instant::now();
     loop {
         let table = &follower.config.table;
         let select =
@@ -197,6 +198,13 @@ async fn hear_all(
         }
         if notes.len() < BATCH {
             return Ok(true);
+        }
+        if kept.elapsed() > Duration::from_millis(LEASE_MS as u64 / 3) {
+            let (state, me) = (&follower.state, &follower.me);
+            if !lease::keep(&*database.root, state, backend, me).await? {
+                return Err(lost());
+            }
+            kept = Instant::now();
         }
     }
 }

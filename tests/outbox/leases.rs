@@ -100,3 +100,29 @@ async fn who_may_take_his_time_keeps_the_lease_and_what_is_cached() {
     assert!(last > number(&world.other, now).await, "it is over");
     assert!(hits(&cache, &db, 1).await);
 }
+
+#[tokio::test]
+async fn who_has_much_to_hear_keeps_the_lease() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let (cache, db) = world.cache(OutboxConfig::new().bound(TTL)).await;
+        price(&db, 1).await;
+        // 15,625 rows with each.
+        for _ in 0..8 {
+            world
+                .write(
+                    "INSERT INTO sea_orm_cache_outbox (table_name, operation, row_after, created_ms) \
+                     SELECT 'review', 'I', '{\"id\": 9}', a.id \
+                     FROM book a, book b, book c, book d, book e, book f",
+                )
+                .await;
+        }
+        while world.notes().await > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let lines = world.log.take();
+        let lost = lines.iter().find(|line| line.contains("the outbox is not heard"));
+        assert_eq!(lost, None, "{backend:?}");
+        assert!(hits(&cache, &db, 1).await, "{backend:?}");
+    }
+}
