@@ -15,7 +15,7 @@ use super::follower::Follower;
 use super::lease::{self, LEASE_MS, Lease};
 use super::row::{self, Note};
 use super::{delete, record};
-use crate::change::Change;
+use crate::change::{Bump, Change};
 use crate::database::{Database, Root};
 use crate::effect::bump_of_changes;
 use crate::event::{Cause, Event};
@@ -246,6 +246,8 @@ fn bump_ids(database: &Database, ids: &[TagId], under: Under) {
     };
     let all = [TagId::all()];
     let ids = if same { ids } else { &all };
+    // Of which tables they are can't be told.
+    engine.last_bumps.note(&Bump::all(), engine.clock.now_ms());
     engine.versions.bump_ids(ids);
     if let Some(shared) = &engine.shared {
         shared.delivery.push(ids, Under::Any);

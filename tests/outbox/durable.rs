@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sea_orm::{AccessMode, ActiveModelTrait, ConnectionTrait, Set, TransactionTrait};
-use sea_orm_cache::{Invalidate, OutboxConfig};
+use sea_orm_cache::{CachedConnection, Invalidate, OutboxConfig};
 
-use crate::support::book;
+use crate::support::{TTL, book};
 use crate::support::servers::Backend;
 use crate::world::{World, hits, price, run};
 
@@ -178,4 +178,22 @@ async fn who_goes_takes_out_what_he_has_done() {
         }
         assert_eq!(world.notes().await, 0, "{backend:?}");
     }
+}
+
+/// A replica that lags is not asked for what a process that died has changed.
+#[tokio::test]
+async fn what_another_process_owed_is_not_read_from_a_replica_that_lags() {
+    let world = World::new(Backend::Sqlite).await;
+    unwatched(&world).await;
+    let old = World::new(Backend::Sqlite).await;
+    let (_cache, db) = world.cache(durable()).await;
+    let replica = old.file.pool(1).await;
+    let db = CachedConnection::with_replica_lag(db, replica, TTL).expect("a replica");
+    world.clock.advance(TTL * 2);
+    db.catch_up().await.expect("heard");
+    let before = price(&db, 1).await;
+    gone_without_bumping(&world, 0).await;
+    db.catch_up().await.expect("heard");
+    assert_ne!(before, 44);
+    assert_eq!(price(&db, 1).await, 44);
 }

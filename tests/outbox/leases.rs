@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm_cache::OutboxConfig;
+use sea_orm_cache::{CachedConnection, OutboxConfig};
 
 use crate::scenes;
 use crate::support::TTL;
@@ -125,4 +125,28 @@ async fn who_has_much_to_hear_keeps_the_lease() {
         assert_eq!(lost, None, "{backend:?}");
         assert!(hits(&cache, &db, 1).await, "{backend:?}");
     }
+}
+
+/// What was heard meanwhile by another one is not read from a replica that may not have it.
+#[tokio::test]
+async fn who_takes_over_asks_no_replica_that_lags() {
+    let world = World::new(Backend::Sqlite).await;
+    let outbox = sea_orm_cache::Outbox::default();
+    outbox.unwatch(&world.other, ["author", "book", "review"]).await.expect("no triggers");
+    let old = World::new(Backend::Sqlite).await;
+    let (cache, db) = world.cache(OutboxConfig::new()).await;
+    let db = CachedConnection::with_replica_lag(db, old.file.pool(1).await, TTL).expect("one");
+    world.clock.advance(TTL * 2);
+    db.catch_up().await.expect("heard");
+    price(&db, 1).await;
+    assert!(hits(&cache, &db, 1).await);
+    world
+        .write(
+            "UPDATE sea_orm_cache_outbox_state SET owner = 'another', until_ms = 0 \
+             WHERE name = 'listener'",
+        )
+        .await;
+    world.write("UPDATE book SET price = 77 WHERE id = 1").await;
+    db.catch_up().await.expect("taken over");
+    assert_eq!(price(&db, 1).await, 77);
 }
