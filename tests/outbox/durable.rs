@@ -5,8 +5,8 @@ use std::time::Duration;
 use sea_orm::{AccessMode, ActiveModelTrait, ConnectionTrait, Set, TransactionTrait};
 use sea_orm_cache::{CachedConnection, Invalidate, OutboxConfig};
 
-use crate::support::{TTL, book};
 use crate::support::servers::Backend;
+use crate::support::{TTL, book};
 use crate::world::{World, hits, price, run};
 
 fn durable() -> OutboxConfig {
@@ -122,12 +122,13 @@ async fn a_transaction_that_wrote_nothing_needs_no_note() {
         let world = World::new(backend).await;
         let (_cache, db) = world.cache(durable()).await;
         let transaction = db.begin().await.expect("begun");
-        transaction.query_all_raw(sea_orm::Statement::from_string(
-            transaction.get_database_backend(),
-            "SELECT id FROM book",
-        ))
-        .await
-        .expect("rows");
+        transaction
+            .query_all_raw(sea_orm::Statement::from_string(
+                transaction.get_database_backend(),
+                "SELECT id FROM book",
+            ))
+            .await
+            .expect("rows");
         // On SQLite nobody who has read before this may write any more.
         world.write("UPDATE book SET price = 7 WHERE id = 5").await;
         transaction.invalidate(Invalidate::tag("homepage"));
