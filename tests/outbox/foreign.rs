@@ -291,3 +291,27 @@ mod odd {
 
     impl ActiveModelBehavior for ActiveModel {}
 }
+
+#[tokio::test]
+async fn a_long_transaction_of_another_program_holds_nobody_up() {
+    for backend in Backend::reachable().into_iter().filter(|b| *b != Backend::Sqlite) {
+        for (open, done) in [(1, 1), (1, 5), (5, 1), (300, 2), (2, 300)] {
+            let world = World::new(backend).await;
+            let (_cache, db) = world.cache(OutboxConfig::new()).await;
+            use sea_orm::ConnectionTrait;
+            let transaction = world.other.begin().await.expect("begun");
+            for _ in 0..open {
+                let sql = "UPDATE book SET price = price + 1 WHERE id = 1";
+                transaction.execute_unprepared(sql).await.expect("done");
+            }
+            for _ in 0..done {
+                world.write("UPDATE book SET price = price + 1 WHERE id = 2").await;
+            }
+            let begun = std::time::Instant::now();
+            db.catch_up().await.expect("heard");
+            let took = begun.elapsed();
+            assert!(took.as_millis() < 2_000, "{backend:?} {open} {done}: {took:?}");
+            transaction.rollback().await.expect("undone");
+        }
+    }
+}
