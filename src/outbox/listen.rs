@@ -227,7 +227,11 @@ async fn hear(database: &Arc<Database>, notes: &[Note]) -> Result<(), DbErr> {
         }
     }
     if !changes.is_empty() {
-        let bump = bump_of_changes(changes.into_iter().collect(), schema, false);
+        let mut bump = bump_of_changes(changes.into_iter().collect(), schema, false);
+        if !schema.known || schema.partly_hidden.is_some() {
+            // As for our own writes: what they bring about can't be told.
+            bump.more();
+        }
         database.bump(&understanding, &bump, || Cause::Foreign);
     }
     let Some(shared) = &engine.shared else { return Ok(()) };
