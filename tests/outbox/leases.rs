@@ -150,3 +150,25 @@ async fn who_takes_over_asks_no_replica_that_lags() {
     db.catch_up().await.expect("taken over");
     assert_eq!(price(&db, 1).await, 77);
 }
+
+#[tokio::test]
+async fn two_connections_of_one_cache_hear_through_the_one_that_listens() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let (cache, one) = world.cache(OutboxConfig::new()).await;
+        let two = cache.connect(world.file.pool(2).await).await.expect("a connection");
+        for db in [&one, &two] {
+            db.catch_up().await.expect("heard");
+            price(db, 1).await;
+            assert!(hits(&cache, db, 1).await, "{backend:?}");
+        }
+        world.write("UPDATE book SET price = 66 WHERE id = 1").await;
+        two.catch_up().await.expect("heard");
+        assert_eq!((price(&two, 1).await, price(&one, 1).await), (66, 66), "{backend:?}");
+        // The one that listens goes.
+        drop(one);
+        world.write("UPDATE book SET price = 67 WHERE id = 1").await;
+        two.catch_up().await.expect("heard");
+        assert_eq!(price(&two, 1).await, 67, "{backend:?}");
+    }
+}
