@@ -18,7 +18,8 @@ pub(super) struct Note {
 pub(super) fn now_ms(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "(extract(epoch FROM statement_timestamp()) * 1000)::bigint",
-        DbBackend::MySql => "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
+        // Whatever the session's time zone: where its clocks go back, an hour comes twice.
+        DbBackend::MySql => "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)",
         _ => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
     }
 }

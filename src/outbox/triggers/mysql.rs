@@ -6,7 +6,7 @@
 use super::{MAX_BYTES, Noted, Watched, by_event, recorded, settable};
 use crate::schema::{KeyClass, Typed};
 
-const NOW_MS: &str = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)";
+const NOW_MS: &str = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
 
 pub(super) fn drop(watched: &Watched<'_>) -> Vec<String> {
     let name = |event| watched.quote(&watched.trigger(event));
