@@ -198,3 +198,25 @@ async fn what_another_process_owed_is_not_read_from_a_replica_that_lags() {
     assert_ne!(before, 44);
     assert_eq!(price(&db, 1).await, 44);
 }
+
+#[tokio::test]
+async fn a_write_is_carried_on_without_its_caller() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        unwatched(&world).await;
+        let (_cache, db) = world.cache(durable()).await;
+        price(&db, 1).await;
+        let model = book::ActiveModel { id: Set(1), price: Set(31), ..Default::default() };
+        let mut write = Box::pin(model.update(&db));
+        // On a busy machine it may be through by then.
+        let _ = futures_util::poll!(&mut write);
+        drop(write);
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if price(&db, 1).await == 31 && world.notes().await == 0 {
+                break;
+            }
+        }
+        assert_eq!((price(&db, 1).await, world.notes().await), (31, 0), "{backend:?}");
+    }
+}
