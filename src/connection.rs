@@ -322,9 +322,6 @@ where
         }
         self.not_recorded(Reason::NotARead);
         let want = want.to_the_end();
-        if matches!(&*analysis, Analysis::Write(_)) && self.database.owes() {
-            return self.in_transaction(call, want).await;
-        }
         let owned: OwnedCall = match call {
             Call::Typed(..) if self.database.typed_only => {
                 return self.in_transaction(call, want).await;
@@ -332,6 +329,11 @@ where
             Call::Typed(_, statement) | Call::Bound(statement) => Call::Bound(statement),
             Call::Text(sql) => Call::Text(sql),
         };
+        if matches!(&*analysis, Analysis::Write(_)) && self.database.owes() {
+            let this = self.clone();
+            let write = async move { this.in_transaction(owned, want).await };
+            return RunToEnd::new(&self.database, write).await;
+        }
         let (inner, database) = (self.inner.clone(), self.database.clone());
         let engine = database.engine.clone();
         let by = Writer { scope: self.scope.clone(), in_transaction: false };
@@ -356,7 +358,8 @@ where
         match transaction.run(call, want).await {
             Ok(answer) => transaction.commit().await.map(|()| answer),
             Err(error) => {
-                transaction.rollback().await?;
+                // It may be over by itself; what failed first is what the caller is to know.
+                let _ = transaction.rollback().await;
                 Err(error)
             }
         }

@@ -20,6 +20,7 @@ use crate::cache::Engine;
 use crate::catalog;
 use crate::change::{Bump, Changes};
 use crate::event::{Cause, Event, Reason};
+use crate::fate::has_not_written;
 use crate::fault::{Fault, broken};
 use crate::key::{Digest, PROTOCOL};
 use crate::outbox::{Follower, Owed};
@@ -147,6 +148,13 @@ where
         let conn = self.0.clone();
         Box::pin(async move { conn.execute_raw(statement).await })
     }
+}
+
+/// May this transaction of PostgreSQL's not write anything?
+async fn only_reads(conn: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let sql = "SELECT current_setting('transaction_read_only') = 'on'";
+    let row = conn.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    row.map_or(Ok(false), |row| row.try_get_by_index(0))
 }
 
 /// Counts one piece of work in the background while it lives.
@@ -368,12 +376,20 @@ impl Database {
         bump: &Bump,
     ) -> Result<Option<Owed>, DbErr> {
         let durable = self.follower.as_ref().filter(|follower| follower.is_durable());
-        match durable.filter(|_| !bump.is_empty() && !broken(Fault::OwesNothing)) {
-            Some(follower) => {
-                let schema = self.version_of(understanding);
-                follower.owe(conn, bump, schema).await.map(Some)
-            }
-            None => Ok(None),
+        let Some(follower) = durable.filter(|_| !bump.is_empty() && !broken(Fault::OwesNothing))
+        else {
+            return Ok(None);
+        };
+        // Of none of its statements it is known that it wrote.
+        let perhaps = bump.tables.is_empty();
+        // PostgreSQL would undo all of it with the note.
+        if perhaps && self.backend == DbBackend::Postgres && only_reads(conn).await? {
+            return Ok(None);
+        }
+        let schema = self.version_of(understanding);
+        match follower.owe(conn, bump, schema).await {
+            Err(error) if perhaps && has_not_written(&error, self.backend) => Ok(None),
+            owed => owed.map(Some),
         }
     }
 

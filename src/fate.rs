@@ -56,6 +56,24 @@ pub(crate) fn is_refusal(error: &DbErr) -> bool {
     matches!(mysql_number(error), Some(1044 | 1045 | 1054 | 1064 | 1142 | 1143 | 1146 | 1227))
 }
 
+/// Does this error of a note say that its transaction has written nothing before it? It may not, or
+/// it would have SQLite's lock.
+pub(crate) fn has_not_written(error: &DbErr, backend: DbBackend) -> bool {
+    match backend {
+        DbBackend::MySql => matches!(mysql_number(error), Some(1290 | 1792 | 1836)),
+        // SQLITE_BUSY, SQLITE_READONLY, and what goes into detail.
+        DbBackend::Sqlite => sqlite_number(error).is_some_and(|code| matches!(code & 0xff, 5 | 8)),
+        _ => false,
+    }
+}
+
+/// The number of what SQLite answered.
+fn sqlite_number(error: &DbErr) -> Option<u32> {
+    let text = error.to_string();
+    let (_, code) = text.split_once("(code: ")?;
+    code.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// The error of a statement that goes before a write, as the write's own would be.
 pub(crate) fn as_of_write(error: DbErr, want: Want) -> DbErr {
     match (error, want) {

@@ -69,7 +69,9 @@ impl OutboxConfig {
 
     /// Also writes what our own transactions are to invalidate into the outbox, before their COMMIT
     /// and as part of it. So it is done even if the process is killed right after the COMMIT. Costs
-    /// one more statement for each transaction, and a transaction for each write that has none.
+    /// one more statement for each transaction, and a transaction for each write that has none. A
+    /// transaction whose note can't be written fails. What is committed otherwise is not noted: under
+    /// a raw `BEGIN`, by CALL, DO and what is not understood, by DDL and TRUNCATE of MySQL.
     /// Ask for it in all processes that share a store, or in none.
     pub fn durable_bumps(mut self) -> Self {
         self.durable = true;

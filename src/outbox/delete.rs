@@ -49,6 +49,15 @@ async fn delete(
     if list.is_empty() {
         return Ok(0);
     }
-    let sql = format!("DELETE FROM {outbox} WHERE id IN ({}){and}", list.join(", "));
+    let sql = match backend {
+        // One look-up for each. Of a list it may make a walk through the whole table, and then waits
+        // for every transaction that has noted something and is still open.
+        DbBackend::MySql => format!(
+            "DELETE o FROM (SELECT {} AS id) d STRAIGHT_JOIN {outbox} o FORCE INDEX (PRIMARY) \
+             ON o.id = d.id WHERE 1 = 1{and}",
+            list.join(" AS id UNION ALL SELECT ")
+        ),
+        _ => format!("DELETE FROM {outbox} WHERE id IN ({}){and}", list.join(", ")),
+    };
     Ok(root.execute(Statement::from_string(backend, sql)).await?.rows_affected())
 }

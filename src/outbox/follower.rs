@@ -104,8 +104,14 @@ impl Follower {
     }
 
     /// Between two looks while there is nothing to hear: several fit within the bound, and so do a
-    /// proof of another process, and what is left to those who owe it.
+    /// proof of another process, and what is left to those who owe it. And several fit within the
+    /// lease, however long the bound is.
     pub(super) fn pause(&self) -> Duration {
+        self.proof_pause().min(Duration::from_millis(LEASE_MS as u64 / 6))
+    }
+
+    /// Between two proofs for those who do not listen.
+    pub(super) fn proof_pause(&self) -> Duration {
         self.config.bound / 5
     }
 

@@ -71,6 +71,22 @@ pub(super) async fn take(
     Ok(done.rows_affected() == 1)
 }
 
+/// Keeps the lease while there is much to hear; `false` if it was lost.
+pub(super) async fn keep(
+    root: &dyn Root,
+    state: &str,
+    backend: DbBackend,
+    me: &str,
+) -> Result<bool, DbErr> {
+    let now = now_ms(backend);
+    let sql = format!(
+        "UPDATE {state} SET until_ms = {now} + {LEASE_MS} \
+         WHERE name = 'listener' AND owner = '{me}' AND until_ms >= {now}"
+    );
+    let done = root.execute(Statement::from_string(backend, sql)).await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Says up to when everything was heard, and keeps the lease; `false` if it was lost.
 pub(super) async fn publish(
     root: &dyn Root,

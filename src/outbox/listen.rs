@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use sea_orm::{DbBackend, DbErr};
@@ -14,10 +14,10 @@ use tokio::time::timeout;
 
 use super::durable::{self, Owed};
 use super::follower::Follower;
-use super::lease::{self, Lease};
+use super::lease::{self, LEASE_MS, Lease};
 use super::row::{self, Note};
 use super::{delete, record};
-use crate::change::{Change, Effect};
+use crate::change::{Bump, Change, Effect};
 use crate::database::{Database, Root};
 use crate::effect::bump_of_changes;
 use crate::event::{Cause, Event};
@@ -43,8 +43,9 @@ const OWN_MS: i64 = 600_000;
 pub(crate) async fn begin(database: &Arc<Database>, connection: &(dyn Any + Sync)) {
     let Some(follower) = &database.follower else { return };
     let (weak, root, backend) = (Arc::downgrade(database), database.root.clone(), database.backend);
+    let shares = database.engine.shared.is_some();
     let waking = wake_on_notes(database, connection, follower);
-    let listening = run(weak, root, follower.clone(), backend);
+    let listening = run(weak, root, follower.clone(), backend, shares);
     database.background(async move {
         listening.await;
         waking.inspect(AbortHandle::abort);
@@ -75,6 +76,7 @@ async fn run(
     root: Arc<dyn Root>,
     follower: Arc<Follower>,
     backend: DbBackend,
+    shares: bool,
 ) {
     let mut pause = SHORTEST_PAUSE;
     while let Some(living) = database.upgrade() {
@@ -98,6 +100,8 @@ async fn run(
         };
         let _ = timeout(pause, follower.wake.notified()).await;
     }
+    // Else it would be done once more, by whoever listens next.
+    let _ = settle(&*root, &follower, backend, shares).await;
     // Else others would have to wait until the lease is over.
     let _ = lease::give_back(&*root, &follower.state, backend, &follower.me).await;
 }
@@ -108,7 +112,8 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     let (root, backend) = (&*database.root, database.backend);
     let (state, me) = (&follower.state, &follower.me);
     let sent_ms = engine.clock.now_ms();
-    settle(root, follower, backend).await?;
+    let shares = engine.shared.is_some();
+    settle(root, follower, backend, shares).await?;
     let lease = lease::ask(root, state, backend).await?;
     let ours = lease.owner == *me && !lease.is_free();
     let have = ours || (lease.is_free() && lease::take(root, state, backend, me).await?);
@@ -119,7 +124,7 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     }
     if !ours {
         follower.elsewhere.store(false, Ordering::Relaxed);
-        if engine.shared.is_none() && !broken(Fault::OutboxKeepsEntries) {
+        if !shares && !broken(Fault::OutboxKeepsEntries) {
             // Whoever listened before has heard, and deleted, what we know nothing of.
             engine.forget_entries();
         }
@@ -128,10 +133,13 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     let found = hear_all(database, follower, &lease).await?;
     // What is owed was left alone if it is younger.
     let done_ms = lease.before_ms() - follower.grace_ms();
-    let pause_ms = engine.shared.as_ref().map(|_| follower.pause().as_millis() as i64);
-    if (!ours || lease::is_due(&lease, done_ms, pause_ms))
-        && !lease::publish(root, state, backend, me, done_ms).await?
-    {
+    let pause_ms = engine.shared.as_ref().map(|_| follower.proof_pause().as_millis() as i64);
+    let kept = match !ours || lease::is_due(&lease, done_ms, pause_ms) {
+        true => lease::publish(root, state, backend, me, done_ms).await?,
+        // If this was held up before it read, another one may have heard, and deleted, in between.
+        false => lease::ask(root, state, backend).await?.owner == *me,
+    };
+    if !kept {
         return Err(lost());
     }
     follower.prove(sent_ms.checked_sub(follower.grace_ms() as u64), done_ms);
@@ -145,6 +153,12 @@ fn lost() -> DbErr {
 /// Another process listens: through the store we know what it heard, and up to when.
 fn elsewhere(database: &Database, follower: &Follower, lease: &Lease, sent_ms: u64) {
     if database.engine.shared.is_none() {
+        if let Some(other) = of_same_cache(database, lease) {
+            // What it heard was bumped in the same memory.
+            let known = other.proven.load(Ordering::SeqCst);
+            follower.prove(known.checked_sub(1), *other.heard.borrow());
+            return;
+        }
         if !follower.elsewhere.swap(true, Ordering::Relaxed) {
             database.engine.tell(|| Event::OutboxElsewhere);
         }
@@ -155,12 +169,31 @@ fn elsewhere(database: &Database, follower: &Follower, lease: &Lease, sent_ms: u
     }
 }
 
-/// Takes out what we owed and have done.
-async fn settle(root: &dyn Root, follower: &Follower, backend: DbBackend) -> Result<(), DbErr> {
+/// Another connection of the same cache to the same database, if it is that which listens.
+fn of_same_cache(database: &Database, lease: &Lease) -> Option<Arc<Follower>> {
+    let connected = database.engine.connected();
+    let mut followers = connected.iter().filter_map(|other| other.follower.as_ref());
+    let has = |other: &&Arc<Follower>| other.me == lease.owner && !lease.is_free();
+    followers.find(has).cloned()
+}
+
+/// Takes out what we owed and have done. Without a store only we know of it: unless it is we who
+/// listen, it is left to who does, whose entries may depend on it.
+async fn settle(
+    root: &dyn Root,
+    follower: &Follower,
+    backend: DbBackend,
+    shares: bool,
+) -> Result<(), DbErr> {
+    let (table, me) = (&follower.config.table, &follower.me);
     let owed = std::mem::take(&mut *lock(&follower.settled));
     for some in owed.chunks(BATCH) {
         let ids: Vec<_> = some.iter().map(|Owed(id)| &**id).collect();
-        if let Err(error) = delete::settled(root, &follower.config.table, backend, &ids).await {
+        let gone = match shares {
+            true => delete::settled(root, table, backend, &ids).await,
+            false => delete::heard(root, table, backend, &ids, me).await,
+        };
+        if let Err(error) = gone {
             lock(&follower.settled).extend(owed);
             return Err(error);
         }
@@ -176,12 +209,15 @@ async fn hear_all(
 ) -> Result<bool, DbErr> {
     let backend = database.backend;
     // Whoever owes a bump does it himself, unless he is gone.
-    let since = (lease.now_ms - follower.grace_ms(), lease.now_ms);
+    let (since_ms, until_ms) =
+        (lease.now_ms - follower.grace_ms(), lease.now_ms + follower.grace_ms());
     let own_ms = lease.now_ms - OWN_MS;
     let mut found = false;
+    let mut kept = Instant::now();
     loop {
         let table = &follower.config.table;
-        let select = row::select(table, backend, BATCH, since, (&follower.me, own_ms));
+        let select =
+            row::select(table, backend, BATCH, (since_ms, until_ms), (&follower.me, own_ms));
         let rows = database.root.query(select).await?;
         if rows.is_empty() {
             return Ok(found);
@@ -202,6 +238,13 @@ async fn hear_all(
         }
         if notes.len() < BATCH {
             return Ok(true);
+        }
+        if kept.elapsed() > Duration::from_millis(LEASE_MS as u64 / 3) {
+            let (state, me) = (&follower.state, &follower.me);
+            if !lease::keep(&*database.root, state, backend, me).await? {
+                return Err(lost());
+            }
+            kept = Instant::now();
         }
     }
 }
@@ -227,7 +270,11 @@ async fn hear(database: &Arc<Database>, follower: &Follower, notes: &[Note]) -> 
     }
     if !changes.is_empty() {
         let ruled = engine.rules.are_there();
-        let bump = bump_of_changes(changes.into_iter().collect(), schema, ruled);
+        let mut bump = bump_of_changes(changes.into_iter().collect(), schema, ruled);
+        if !schema.known || schema.partly_hidden.is_some() {
+            // As for our own writes: what they bring about can't be told.
+            bump.more();
+        }
         database.bump(&understanding, &bump, || Cause::Foreign);
         if let Some(changes) = &bump.changes {
             let under = Under::Schema(database.version_of(&understanding));
@@ -250,6 +297,8 @@ fn bump_ids(database: &Database, ids: &[TagId], under: Under) {
     };
     let all = [TagId::all()];
     let ids = if same { ids } else { &all };
+    // Of which tables they are can't be told.
+    engine.last_bumps.note(&Bump::all(), engine.clock.now_ms());
     engine.versions.bump_ids(ids);
     if let Some(shared) = &engine.shared {
         shared.delivery.push(ids, Under::Any);

@@ -14,9 +14,9 @@ pub(super) struct Note {
     pub(super) created_ms: i64,
 }
 
-/// An hour that a session's time zone has twice is two hours.
+/// Whatever the session's time zone: where its clocks go back, an hour comes twice.
 pub(super) const MYSQL_NOW_MS: &str =
-    "CAST(UNIX_TIMESTAMP() * 1000 + MICROSECOND(NOW(3)) DIV 1000 AS SIGNED)";
+    "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
 
 /// The database's clock, in milliseconds, as of a moment before the statement sees anything.
 pub(super) fn now_ms(backend: DbBackend) -> &'static str {
@@ -28,13 +28,13 @@ pub(super) fn now_ms(backend: DbBackend) -> &'static str {
 }
 
 /// At most so many of the notes that are visible now. Bumps that somebody owes and that are younger
-/// than `since_ms` are left to him, and to `own` those of a name and a moment. One that is yet to
-/// come is of a clock that was set back since.
+/// than `since_ms` are left to him, and to `own` those of a name and a moment. One of after
+/// `until_ms` was noted before the clock was set back: how old it is can't be told.
 pub(super) fn select(
     outbox: &str,
     backend: DbBackend,
     limit: usize,
-    (since_ms, now_ms): (i64, i64),
+    (since_ms, until_ms): (i64, i64),
     (own, own_ms): (&str, i64),
 ) -> Statement {
     let text = match backend {
@@ -44,9 +44,8 @@ pub(super) fn select(
     let sql = format!(
         "SELECT CAST(id AS {text}) AS id, table_name AS tbl, operation AS op, row_before AS bef, \
          row_after AS aft, changed AS chg, created_ms AS ms FROM {outbox} \
-         WHERE operation <> 'B' OR (table_name <> '{own}' \
-         AND (created_ms <= {since_ms} OR created_ms > {now_ms})) \
-         OR created_ms <= {own_ms} LIMIT {limit}"
+         WHERE operation <> 'B' OR ((created_ms <= {since_ms} OR created_ms > {until_ms}) \
+         AND (table_name <> '{own}' OR created_ms <= {own_ms})) LIMIT {limit}"
     );
     Statement::from_string(backend, sql)
 }

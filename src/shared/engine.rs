@@ -6,6 +6,7 @@ use sea_orm::DbErr;
 
 use super::{Shared, WhenAway};
 use crate::cache::Engine;
+use crate::change::Bump;
 use crate::event::Event;
 use crate::store::Unique;
 use crate::sync::lock;
@@ -89,6 +90,8 @@ impl Engine {
 
     /// What is in memory may miss what others wrote.
     pub(crate) fn forget_entries(&self) {
+        // Nor does anybody know whether a replica has it.
+        self.last_bumps.note(&Bump::all(), self.clock.now_ms());
         self.versions.bump_ids(&[TagId::all()]);
     }
 

@@ -5,7 +5,7 @@ use sea_orm_cache::QueryCache;
 use sea_orm_cache::store::database::{create_statements, drop_statements};
 use sea_orm_cache::store::{Bumps, DatabaseStore, DatabaseStoreConfig, Got, Store};
 
-use crate::stage::{Stage, all, fill, key};
+use crate::stage::{Stage, all, bump, fill, key};
 use crate::support::servers::{Backend, TestDb, connect};
 
 #[tokio::test]
@@ -152,4 +152,31 @@ async fn another_history_of_the_database_answers_nothing() {
         fill(&stage.store, &key(1), b"again").await;
         assert!(matches!(stage.get(&key(1)).await, Got::Found(_)), "{:?}", stage.backend);
     }
+}
+
+/// (A dump of MySQL's does: see README.)
+#[tokio::test]
+async fn what_a_restored_dump_brings_back_is_no_entry() {
+    if !Backend::Postgres.is_reachable() {
+        return;
+    }
+    let stage = Stage::new(Backend::Postgres, |config| config).await;
+    fill(&stage.store, &key(1), b"old").await;
+    assert!(matches!(stage.get(&key(1)).await, Got::Found(_)));
+    let tables = ["entry", "entry_version", "entry_cell", "entry_epoch"];
+    for table in tables {
+        stage.sql(&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")).await;
+    }
+    bump(&stage.store, &[1]).await;
+    assert_eq!(stage.get(&key(1)).await, Got::Nothing);
+    // It makes them anew.
+    let drop = drop_statements(DbBackend::Postgres, "entry").expect("all");
+    let create = create_statements(DbBackend::Postgres, "entry", false).expect("all");
+    for sql in drop.iter().chain(&create) {
+        stage.sql(sql).await;
+    }
+    for table in tables {
+        stage.sql(&format!("INSERT INTO {table} SELECT * FROM kept_{table}")).await;
+    }
+    assert_eq!(stage.get(&key(1)).await, Got::Nothing);
 }

@@ -390,3 +390,60 @@ async fn triggers_are_replaced_by_whichever_connection_and_no_write_goes_unnoted
         assert_eq!(world.notes().await, before + 1, "{backend:?}: old triggers are gone");
     }
 }
+
+#[tokio::test]
+async fn a_long_transaction_of_another_program_holds_nobody_up() {
+    for backend in Backend::reachable().into_iter().filter(|b| *b != Backend::Sqlite) {
+        for (open, done) in [(1, 1), (1, 5), (5, 1), (300, 2), (2, 300)] {
+            let world = World::new(backend).await;
+            let (_cache, db) = world.cache(OutboxConfig::new()).await;
+            use sea_orm::ConnectionTrait;
+            let transaction = world.other.begin().await.expect("begun");
+            for _ in 0..open {
+                let sql = "UPDATE book SET price = price + 1 WHERE id = 1";
+                transaction.execute_unprepared(sql).await.expect("done");
+            }
+            for _ in 0..done {
+                world.write("UPDATE book SET price = price + 1 WHERE id = 2").await;
+            }
+            let heard = db.catch_up().await;
+            heard.unwrap_or_else(|error| panic!("{backend:?} {open} {done}: {error}"));
+            transaction.rollback().await.expect("undone");
+        }
+    }
+}
+
+/// InnoDB's cascades fire no triggers, and this user may not see the keys that they go by.
+#[tokio::test]
+async fn who_may_not_see_what_a_change_brings_about_takes_it_for_everything() {
+    if !Backend::MySql.is_reachable() {
+        return;
+    }
+    use sea_orm::EntityTrait;
+    use sea_orm_cache::prelude::*;
+    let world = World::new(Backend::MySql).await;
+    let (user, name) = (format!("u_{}", world.file.name), &world.file.name);
+    let grants = [
+        format!("CREATE USER '{user}'@'%'"),
+        format!("GRANT SELECT ON {name}.* TO '{user}'@'%'"),
+        format!("GRANT DELETE ON {name}.sea_orm_cache_outbox TO '{user}'@'%'"),
+        format!("GRANT UPDATE ON {name}.sea_orm_cache_outbox_state TO '{user}'@'%'"),
+    ];
+    for grant in grants {
+        world.write(&grant).await;
+    }
+    let url = world.file.url().replace("root@", &format!("{user}@"));
+    let pool = crate::support::servers::connect(&url, 2).await;
+    let cache = QueryCache::builder().outbox(OutboxConfig::new()).build().await.expect("a cache");
+    let db = cache.connect(pool).await.expect("a connection");
+    let reviews = || crate::support::review::Entity::find().cached(crate::support::TTL);
+    for _ in 0..2 {
+        assert_eq!(reviews().all(&db).await.expect("reviews").len(), 4);
+    }
+    assert_eq!(cache.stats().total.hits, 1);
+    world.write("DELETE FROM author WHERE id = 1").await;
+    db.catch_up().await.expect("heard");
+    assert_eq!(reviews().all(&db).await.expect("reviews").len(), 1);
+    drop((cache, db));
+    world.write(&format!("DROP USER '{user}'@'%'")).await;
+}

@@ -1,6 +1,9 @@
 //! One process listens at a time, and nobody answers by what he can't know.
 
-use sea_orm_cache::OutboxConfig;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, TransactionTrait};
+use sea_orm_cache::{CachedConnection, OutboxConfig};
 
 use crate::scenes;
 use crate::support::TTL;
@@ -78,5 +81,129 @@ async fn a_clock_that_was_set_back_keeps_nobody_from_listening() {
         let (cache, db) = world.cache(OutboxConfig::new().bound(TTL)).await;
         db.catch_up().await.expect("heard");
         assert!(cache.stats().outbox.expect("an outbox").listening, "{backend:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_take_his_time_keeps_the_lease_and_what_is_cached() {
+    let world = World::new(Backend::Sqlite).await;
+    let (cache, db) = world.cache(OutboxConfig::new().bound(TTL * 10)).await;
+    price(&db, 1).await;
+    let taken = "SELECT until_ms FROM sea_orm_cache_outbox_state WHERE name = 'listener'";
+    let mut last = number(&world.other, taken).await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        let until = number(&world.other, taken).await;
+        assert!(until - last < 3_500, "nobody had it for {} ms", until - last - 3_000);
+        last = until;
+    }
+    let now = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+    assert!(last > number(&world.other, now).await, "it is over");
+    assert!(hits(&cache, &db, 1).await);
+}
+
+#[tokio::test]
+async fn who_has_much_to_hear_keeps_the_lease() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let (cache, db) = world.cache(OutboxConfig::new().bound(TTL)).await;
+        price(&db, 1).await;
+        // 15,625 rows with each.
+        for _ in 0..8 {
+            world
+                .write(
+                    "INSERT INTO sea_orm_cache_outbox (table_name, operation, row_after, created_ms) \
+                     SELECT 'review', 'I', '{\"id\": 9}', a.id \
+                     FROM book a, book b, book c, book d, book e, book f",
+                )
+                .await;
+        }
+        while world.notes().await > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let lines = world.log.take();
+        let lost = lines.iter().find(|line| line.contains("the outbox is not heard"));
+        assert_eq!(lost, None, "{backend:?}");
+        assert!(hits(&cache, &db, 1).await, "{backend:?}");
+    }
+}
+
+/// What was heard meanwhile by another one is not read from a replica that may not have it.
+#[tokio::test]
+async fn who_takes_over_asks_no_replica_that_lags() {
+    let world = World::new(Backend::Sqlite).await;
+    let outbox = sea_orm_cache::Outbox::default();
+    outbox.unwatch(&world.other, ["author", "book", "review"]).await.expect("no triggers");
+    let old = World::new(Backend::Sqlite).await;
+    let (cache, db) = world.cache(OutboxConfig::new()).await;
+    let db = CachedConnection::with_replica_lag(db, old.file.pool(1).await, TTL).expect("one");
+    world.clock.advance(TTL * 2);
+    db.catch_up().await.expect("heard");
+    price(&db, 1).await;
+    assert!(hits(&cache, &db, 1).await);
+    world
+        .write(
+            "UPDATE sea_orm_cache_outbox_state SET owner = 'another', until_ms = 0 \
+             WHERE name = 'listener'",
+        )
+        .await;
+    world.write("UPDATE book SET price = 77 WHERE id = 1").await;
+    db.catch_up().await.expect("taken over");
+    assert_eq!(price(&db, 1).await, 77);
+}
+
+#[tokio::test]
+async fn two_connections_of_one_cache_hear_through_the_one_that_listens() {
+    for backend in Backend::reachable() {
+        let world = World::new(backend).await;
+        let (cache, one) = world.cache(OutboxConfig::new()).await;
+        let two = cache.connect(world.file.pool(2).await).await.expect("a connection");
+        for db in [&one, &two] {
+            db.catch_up().await.expect("heard");
+            price(db, 1).await;
+            assert!(hits(&cache, db, 1).await, "{backend:?}");
+        }
+        world.write("UPDATE book SET price = 66 WHERE id = 1").await;
+        two.catch_up().await.expect("heard");
+        assert_eq!((price(&two, 1).await, price(&one, 1).await), (66, 66), "{backend:?}");
+        // The one that listens goes.
+        drop(one);
+        world.write("UPDATE book SET price = 67 WHERE id = 1").await;
+        two.catch_up().await.expect("heard");
+        assert_eq!(price(&two, 1).await, 67, "{backend:?}");
+    }
+}
+
+/// Held up after it had seen that it listens, and before it read.
+#[tokio::test]
+async fn who_was_held_up_while_another_one_listened_claims_nothing() {
+    let held_up = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+        AND wait_event_type = 'Lock' AND query LIKE '%sea_orm_cache_outbox%'";
+    for backend in Backend::servers().into_iter().filter(|b| *b == Backend::Postgres) {
+        let world = World::new(backend).await;
+        let (_cache, db) = world.cache(OutboxConfig::new().bound(TTL)).await;
+        let before = price(&db, 1).await;
+        db.catch_up().await.expect("heard");
+        let other = world.other.begin().await.expect("a transaction");
+        let run = async |sql: &str| {
+            other.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        };
+        run("LOCK TABLE sea_orm_cache_outbox").await;
+        world.clock.advance(TTL * 3 / 4);
+        db.wake_listener();
+        while number(&world.other, held_up).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        run("UPDATE book SET price = price + 1 WHERE id = 1").await;
+        run("DELETE FROM sea_orm_cache_outbox").await;
+        run("UPDATE sea_orm_cache_outbox_state SET owner = 'another', \
+            until_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 2900 \
+            WHERE name = 'listener'")
+        .await;
+        world.log.take();
+        other.commit().await.expect("a commit");
+        scenes::told(&world, "the outbox is not heard").await;
+        world.clock.advance(TTL / 2);
+        assert_eq!(price(&db, 1).await, before + 1);
     }
 }

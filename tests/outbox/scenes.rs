@@ -68,7 +68,7 @@ pub async fn somebody_else_listened_meanwhile(backend: Backend) -> Seen {
 }
 
 /// Waits until an event says this.
-async fn told(world: &World, what: &str) {
+pub async fn told(world: &World, what: &str) {
     let told = async {
         while !world.log.take().iter().any(|line| line.starts_with(what)) {
             tokio::task::yield_now().await;

@@ -44,7 +44,8 @@
 //!   dump; and when the server was started.
 //! * MySQL, MariaDB: that row, in a table of the MEMORY engine, which is empty after each start; and
 //!   the server's id, host and port, which a replica does not share. While `read_only` is set
-//!   there is no name at all, so a primary that was replaced answers nothing.
+//!   there is no name at all, so a primary that was replaced answers nothing. A dump that is loaded
+//!   into the server it is of is not noticed.
 //! * SQLite: that row, and the machine's boot (on Linux), so what a power failure may have taken back
 //!   is not believed. A copy that is put in the file's place while nobody has it open is not noticed:
 //!   delete the file instead, or the row.
