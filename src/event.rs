@@ -183,8 +183,8 @@ pub enum Event<'a> {
         /// What went wrong.
         error: &'a str,
     },
-    /// Another process listens to the outbox, and shares no store with this one: what it hears is
-    /// not known here, so cached queries ask the database.
+    /// Another process listens to the outbox, and shares no store with this one, or is of another
+    /// prefix or version: what it hears is not known here, so cached queries ask the database.
     OutboxElsewhere,
     /// A table was changed since its triggers were made. What they write is still right, but they
     /// tell less than they could; on MySQL and SQLite they may stand in the way of more changes.
