@@ -283,7 +283,9 @@ impl Database {
         root: Arc<dyn Root>,
         runtime: Handle,
     ) -> Self {
-        let follower = engine.outbox.as_ref().map(|config| Arc::new(Follower::new(config)));
+        let shares = engine.shared.is_some();
+        let whose = format!("{PROTOCOL}:{}:{shares}:{}", engine.version, engine.prefix);
+        let follower = engine.outbox.as_ref().map(|config| Arc::new(Follower::new(config, &whose)));
         let base = Base::of_database(&engine, identity, backend);
         let unknown = Understanding::unknown(backend);
         Self {

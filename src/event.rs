@@ -183,8 +183,8 @@ pub enum Event<'a> {
         /// What went wrong.
         error: &'a str,
     },
-    /// Another process listens to the outbox, and shares no store with this one: what it hears is
-    /// not known here, so cached queries ask the database.
+    /// Another process listens to the outbox, and shares no store with this one, or is of another
+    /// prefix or version: what it hears is not known here, so cached queries ask the database.
     OutboxElsewhere,
     /// A table was changed or renamed since its triggers were made: what they write counts as if
     /// anything may have happened to it, and on MySQL and SQLite they may stand in the way of more

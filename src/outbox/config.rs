@@ -53,7 +53,8 @@ impl OutboxConfig {
     }
 
     /// The outbox's name, as it was given to [`Outbox::named`]. What is in it is read by the caches
-    /// of one prefix, version and store: others need one of their own.
+    /// of one prefix, version and store: others need one of their own. (Those of another prefix or
+    /// version do not answer while one of these listens; of another store it is not seen.)
     pub fn table(mut self, name: &str) -> Self {
         name.clone_into(&mut self.table);
         self

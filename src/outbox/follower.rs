@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
@@ -29,7 +30,7 @@ use crate::sync::{Mutex, lock};
 pub(crate) struct Follower {
     pub(super) config: OutboxConfig,
     pub(super) state: String,
-    /// This cache, among all that may listen.
+    /// This cache, among all that may listen: whose it is, and a name of its own.
     pub(super) me: String,
     /// When, by our clock, the last look began up to which everything is known, plus one; 0: none.
     pub(super) proven: AtomicU64,
@@ -38,6 +39,8 @@ pub(crate) struct Follower {
     pub(super) listening: AtomicBool,
     /// Somebody else listens, and there is no store through which we would know.
     pub(super) elsewhere: AtomicBool,
+    /// The store is yet to be told that what one of another cache has heard may be anything.
+    pub(super) untold: AtomicBool,
     pub(super) wake: Notify,
     /// Bumps of our own that are done.
     pub(super) settled: Mutex<Vec<Owed>>,
@@ -63,15 +66,18 @@ fn unwatched_parents(made: &HashMap<Name, String>, schema: &Schema) -> Vec<Name>
 }
 
 impl Follower {
-    pub(crate) fn new(config: &OutboxConfig) -> Self {
+    /// `whose`: the caches for which each of them hears.
+    pub(crate) fn new(config: &OutboxConfig, whose: &str) -> Self {
+        let whose = hex(&Sha256::digest(whose)[..8]);
         Self {
             state: format!("{}_state", config.table),
             config: config.clone(),
-            me: hex(&unique()),
+            me: format!("{whose}-{}", hex(&unique())),
             proven: AtomicU64::new(0),
             heard: watch::Sender::new(0),
             listening: AtomicBool::new(false),
             elsewhere: AtomicBool::new(false),
+            untold: AtomicBool::new(false),
             wake: Notify::new(),
             settled: Mutex::default(),
             notes: AtomicU64::new(0),
@@ -87,6 +93,12 @@ impl Follower {
         let bound_ms = self.config.bound.as_millis() as u64;
         proven > 0
             && (now_ms.saturating_sub(proven - 1) < bound_ms || broken(Fault::OutboxUnproven))
+    }
+
+    /// Does this one hear for us, too? `false` if it is of another prefix, version or store.
+    pub(super) fn is_one_of_us(&self, owner: &str) -> bool {
+        let whose = |me: &str| me.split_once('-').map(|(whose, _)| whose.to_owned());
+        whose(owner) == whose(&self.me)
     }
 
     /// The next look is due now.

@@ -128,9 +128,18 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
             // Whoever listened before has heard, and deleted, what we know nothing of.
             engine.forget_entries();
         }
+        if shares && !follower.is_one_of_us(&lease.owner) {
+            // He has told another store of it, or other keys.
+            follower.untold.store(true, Ordering::Relaxed);
+            engine.bump(&Bump::all(), || Cause::Foreign);
+        }
     }
     follower.listening.store(true, Ordering::Relaxed);
     let found = hear_all(database, follower, &lease).await?;
+    if follower.untold.load(Ordering::Relaxed) {
+        delivered(database).await?;
+        follower.untold.store(false, Ordering::Relaxed);
+    }
     // What is owed was left alone if it is younger.
     let done_ms = lease.before_ms() - follower.grace_ms();
     let pause_ms = engine.shared.as_ref().map(|_| follower.proof_pause().as_millis() as i64);
@@ -150,9 +159,10 @@ fn lost() -> DbErr {
     DbErr::Custom("somebody else listens by now".into())
 }
 
-/// Another process listens: through the store we know what it heard, and up to when.
+/// Another process listens: through the store, if that is the same, we know what it heard, and up to
+/// when.
 fn elsewhere(database: &Database, follower: &Follower, lease: &Lease, sent_ms: u64) {
-    if database.engine.shared.is_none() {
+    if database.engine.shared.is_none() || !follower.is_one_of_us(&lease.owner) {
         if let Some(other) = of_same_cache(database, lease) {
             // What it heard was bumped in the same memory.
             let known = other.proven.load(Ordering::SeqCst);
@@ -251,7 +261,6 @@ async fn hear_all(
 
 /// Bumps what the notes tell, and waits until the store knows.
 async fn hear(database: &Arc<Database>, follower: &Follower, notes: &[Note]) -> Result<(), DbErr> {
-    let engine = &database.engine;
     if broken(Fault::OutboxForgets) {
         return Ok(());
     }
@@ -269,6 +278,7 @@ async fn hear(database: &Arc<Database>, follower: &Follower, notes: &[Note]) -> 
         }
     }
     if !changes.is_empty() {
+        let engine = &database.engine;
         let ruled = engine.rules.are_there();
         let mut bump = bump_of_changes(changes.into_iter().collect(), schema, ruled);
         if !schema.known || schema.partly_hidden.is_some() {
@@ -281,6 +291,12 @@ async fn hear(database: &Arc<Database>, follower: &Follower, notes: &[Note]) -> 
             engine.fire_foreign(changes, schema, under);
         }
     }
+    delivered(database).await
+}
+
+/// The store knows of it.
+async fn delivered(database: &Database) -> Result<(), DbErr> {
+    let engine = &database.engine;
     let Some(shared) = &engine.shared else { return Ok(()) };
     let away = || DbErr::Custom("the store is away, so that what was heard is kept".into());
     shared.delivery.delivered(engine).await.map_err(|()| away())

@@ -207,3 +207,38 @@ async fn who_was_held_up_while_another_one_listened_claims_nothing() {
         assert_eq!(price(&db, 1).await, before + 1);
     }
 }
+
+/// An outbox is for one prefix, version and store. Who is of others and has it all the same does
+/// not answer by what they have heard.
+#[tokio::test]
+async fn who_is_of_another_cache_does_not_answer_by_what_is_heard() {
+    let Ok(url) = std::env::var("REDIS_URL") else { return };
+    let world = World::new(Backend::Sqlite).await;
+    let prefixes = ["one", "two"].map(|end| format!("{}_{end}", world.file.name));
+    let (first, one) = world.sharing(OutboxConfig::new(), &prefixes[0], &url).await;
+    price(&one, 1).await;
+    assert!(hits(&first, &one, 1).await);
+    // It had listened before.
+    let free = "UPDATE sea_orm_cache_outbox_state SET until_ms = 0 WHERE name = 'listener'";
+    let (second, two) = world.sharing(OutboxConfig::new(), &prefixes[1], &url).await;
+    let listens =
+        |cache: &sea_orm_cache::QueryCache| cache.stats().outbox.expect("an outbox").listening;
+    for new in 60..64 {
+        for db in [&one, &two] {
+            price(db, 1).await;
+            price(db, 1).await;
+        }
+        world.write(&format!("UPDATE book SET price = {new} WHERE id = 1")).await;
+        let (listener, cache) = if listens(&first) { (&one, &first) } else { (&two, &second) };
+        listener.catch_up().await.expect("heard");
+        assert!(listens(cache));
+        assert_eq!((price(&one, 1).await, price(&two, 1).await), (new, new));
+        // Perhaps the other one takes it now.
+        world.write(free).await;
+        let taken = "SELECT until_ms > 0 FROM sea_orm_cache_outbox_state WHERE name = 'listener'";
+        while number(&world.other, taken).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((price(&one, 1).await, price(&two, 1).await), (new, new));
+    }
+}
