@@ -38,7 +38,7 @@ fn is_plain(sql: &str) -> bool {
 }
 
 /// The number of what MySQL or MariaDB answered.
-fn mysql_number(error: &DbErr) -> Option<u32> {
+pub(crate) fn mysql_number(error: &DbErr) -> Option<u32> {
     let text = error.to_string();
     let (_, answer) = text.split_once("error returned from database: ")?;
     answer.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

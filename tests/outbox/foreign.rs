@@ -447,3 +447,21 @@ async fn who_may_not_see_what_a_change_brings_about_takes_it_for_everything() {
     drop((cache, db));
     world.write(&format!("DROP USER '{user}'@'%'")).await;
 }
+
+#[tokio::test]
+async fn mysqls_safe_updates_keep_nobody_from_hearing() {
+    if !Backend::MySql.is_reachable() {
+        return;
+    }
+    let world = World::new(Backend::MySql).await;
+    let pool = world.file.pool(1).await;
+    run(&pool, "SET sql_safe_updates = 1").await;
+    let cache = sea_orm_cache::QueryCache::builder().outbox(OutboxConfig::new());
+    let cache = cache.build().await.expect("a cache");
+    let db = cache.connect(pool).await.expect("a connection");
+    price(&db, 1).await;
+    world.write("UPDATE book SET price = price + 1").await;
+    db.catch_up().await.expect("heard");
+    assert_eq!(price(&db, 1).await, 101);
+    assert_eq!(world.notes().await, 0);
+}
