@@ -239,13 +239,14 @@ async fn hear_all(
         let lag_ms = u64::try_from(lease.now_ms.saturating_sub(oldest_ms)).unwrap_or(0);
         follower.lag_ms.store(lag_ms, Ordering::Relaxed);
         follower.notes.fetch_add(notes.len() as u64, Ordering::Relaxed);
-        database.engine.tell(|| Event::OutboxHeard { notes: notes.len(), lag_ms });
         let ids: Vec<_> = notes.iter().map(|note| &*note.id).collect();
         let gone = delete::heard(&*database.root, table, backend, &ids, &follower.me).await?;
         if gone == 0 {
             // Not ours any more, or somebody deletes what he should not.
             return Err(lost());
         }
+        // Now, so that a panic of who is told does not have them heard again and again.
+        database.engine.tell(|| Event::OutboxHeard { notes: notes.len(), lag_ms });
         if notes.len() < BATCH {
             return Ok(true);
         }

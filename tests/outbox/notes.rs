@@ -57,3 +57,28 @@ async fn more_notes_than_are_read_at_once_are_all_heard() {
         assert_eq!(cache.stats().outbox.expect("an outbox").notes, 3126, "{backend:?}");
     }
 }
+
+/// As a user's own listener may.
+#[tokio::test]
+async fn a_panic_while_something_is_told_leaves_nothing_in_the_outbox() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let world = World::new(Backend::Sqlite).await;
+    let told = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = told.clone();
+    let observer = move |event: &sea_orm_cache::Event<'_>| {
+        if let sea_orm_cache::Event::OutboxHeard { .. } = event {
+            counted.fetch_add(1, Ordering::SeqCst);
+            panic!("an observer");
+        }
+    };
+    let cache = sea_orm_cache::QueryCache::builder().outbox(OutboxConfig::new()).observer(observer);
+    let cache = cache.build().await.expect("a cache");
+    let db = cache.connect(world.file.pool(2).await).await.expect("a connection");
+    price(&db, 1).await;
+    world.write("UPDATE book SET price = 70 WHERE id = 1").await;
+    db.catch_up().await.expect("heard");
+    assert_eq!(price(&db, 1).await, 70);
+    assert_eq!(world.notes().await, 0);
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+    drop(cache);
+}
