@@ -77,6 +77,12 @@ pub enum Fault {
     OutboxUnproven,
     /// Who begins to listen keeps what he knew before.
     OutboxKeepsEntries,
+    /// Without a store a process takes out what it owed before the one that listens has heard it.
+    OutboxSettlesUnheard,
+    /// What a listener of another prefix or version has heard counts as known.
+    OutboxTrustsStrangers,
+    /// A look that was held up does not ask whether the lease is still its own.
+    OutboxAssumesLease,
     /// A transaction does not note what it owes.
     OwesNothing,
     /// In a store of files: versions are deleted once, in any order.

@@ -23,11 +23,19 @@ async fn every_broken_rule_of_the_listener_is_noticed() {
             assert_ne!(cached, fresh, "{:?}: {:?} is not noticed", $backend, Fault::$fault);
         )*};
     }
+    let sqlite = Backend::Sqlite;
     for backend in Backend::reachable() {
         noticed!(backend,
             OutboxForgets => another_program_writes,
             OutboxUnproven => nobody_listens_for_longer_than_the_bound,
             OutboxKeepsEntries => somebody_else_listened_meanwhile,
+            OutboxSettlesUnheard => another_process_without_a_store_writes,
         );
+        if backend == Backend::Postgres {
+            noticed!(backend, OutboxAssumesLease => held_up_while_another_one_listened);
+        }
+    }
+    if std::env::var("REDIS_URL").is_ok() {
+        noticed!(sqlite, OutboxTrustsStrangers => one_of_another_prefix_listens);
     }
 }

@@ -100,19 +100,8 @@ async fn what_was_owed_before_the_clock_was_set_back_is_done_all_the_same() {
 #[tokio::test]
 async fn without_a_store_the_listener_is_told_what_another_process_wrote() {
     for backend in Backend::reachable() {
-        let world = World::new(backend).await;
-        unwatched(&world).await;
-        let (cache, db) = world.cache(durable()).await;
-        let (_other_cache, other) = world.cache(durable()).await;
-        for new in 50..55 {
-            price(&db, 1).await;
-            assert!(hits(&cache, &db, 1).await, "{backend:?}");
-            let model = book::ActiveModel { id: Set(1), price: Set(new), ..Default::default() };
-            model.update(&other).await.expect("updated");
-            db.catch_up().await.expect("heard");
-            assert_eq!(price(&db, 1).await, new, "{backend:?}");
-        }
-        assert_eq!(world.notes().await, 0, "{backend:?}");
+        let (cached, fresh) = scenes::another_process_without_a_store_writes(backend).await;
+        assert_eq!(cached, fresh, "{backend:?}");
     }
 }
 
