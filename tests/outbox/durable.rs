@@ -5,6 +5,7 @@ use std::time::Duration;
 use sea_orm::{AccessMode, ActiveModelTrait, ConnectionTrait, Set, TransactionTrait};
 use sea_orm_cache::{CachedConnection, Invalidate, OutboxConfig};
 
+use crate::scenes;
 use crate::support::servers::Backend;
 use crate::support::{TTL, book};
 use crate::world::{World, hits, price, run};

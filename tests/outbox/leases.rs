@@ -1,6 +1,5 @@
 //! One process listens at a time, and nobody answers by what he can't know.
 
-use sea_orm::{ConnectionTrait, TransactionTrait};
 use sea_orm_cache::{CachedConnection, OutboxConfig};
 
 use crate::scenes;
