@@ -25,7 +25,7 @@ pub(super) fn create(watched: &Watched<'_>, ending: &str) -> Vec<String> {
         // replica would give notes other numbers, and stop where it does not find one.
         format!(
             "CREATE TRIGGER {name} AFTER {when} ON {} FOR EACH ROW \
-             IF UUID() <> '' AND (@sea_orm_cache_own IS NULL OR @sea_orm_cache_own <> 1) THEN \
+             IF UUID() IS NOT NULL AND (@sea_orm_cache_own IS NULL OR @sea_orm_cache_own <> 1) THEN \
              BEGIN DECLARE EXIT HANDLER FOR 1054 {unknown}; {noted}; END; END IF",
             watched.spelled
         )
