@@ -20,7 +20,6 @@ use crate::cache::Engine;
 use crate::catalog;
 use crate::change::{Bump, Changes};
 use crate::event::{Cause, Event, Reason};
-use crate::fate::has_not_written;
 use crate::fault::{Fault, broken};
 use crate::key::{Digest, PROTOCOL};
 use crate::outbox::{Follower, Owed};
@@ -150,13 +149,6 @@ where
     }
 }
 
-/// May this transaction of PostgreSQL's not write anything?
-async fn only_reads(conn: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    let sql = "SELECT current_setting('transaction_read_only') = 'on'";
-    let row = conn.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-    row.map_or(Ok(false), |row| row.try_get_by_index(0))
-}
-
 /// Counts one piece of work in the background while it lives.
 pub(crate) struct Underway(Arc<Engine>);
 
@@ -283,9 +275,9 @@ impl Database {
         root: Arc<dyn Root>,
         runtime: Handle,
     ) -> Self {
-        let shares = engine.shared.is_some();
-        let whose = format!("{PROTOCOL}:{}:{shares}:{}", engine.version, engine.prefix);
-        let follower = engine.outbox.as_ref().map(|config| Arc::new(Follower::new(config, &whose)));
+        let whose = format!("{PROTOCOL}:{}:{}", engine.version, engine.prefix);
+        let follow = |config| Arc::new(Follower::new(config, engine.shared.is_some(), &whose));
+        let follower = engine.outbox.as_ref().map(follow);
         let base = Base::of_database(&engine, identity, backend);
         let unknown = Understanding::unknown(backend);
         Self {
@@ -378,20 +370,9 @@ impl Database {
         bump: &Bump,
     ) -> Result<Option<Owed>, DbErr> {
         let durable = self.follower.as_ref().filter(|follower| follower.is_durable());
-        let Some(follower) = durable.filter(|_| !bump.is_empty() && !broken(Fault::OwesNothing))
-        else {
-            return Ok(None);
-        };
-        // Of none of its statements it is known that it wrote.
-        let perhaps = bump.tables.is_empty();
-        // PostgreSQL would undo all of it with the note.
-        if perhaps && self.backend == DbBackend::Postgres && only_reads(conn).await? {
-            return Ok(None);
-        }
-        let schema = self.version_of(understanding);
-        match follower.owe(conn, bump, schema).await {
-            Err(error) if perhaps && has_not_written(&error, self.backend) => Ok(None),
-            owed => owed.map(Some),
+        match durable.filter(|_| !bump.is_empty() && !broken(Fault::OwesNothing)) {
+            Some(follower) => follower.owe(conn, bump, self.version_of(understanding)).await,
+            None => Ok(None),
         }
     }
 

@@ -7,6 +7,8 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use super::row::{Note, now_ms};
 use super::tables::placeholder;
+use crate::change::Bump;
+use crate::fate::has_not_written;
 use crate::key::{PROTOCOL, hex};
 use crate::shared::Under;
 use crate::store::{Unique, unique};
@@ -16,8 +18,35 @@ use crate::tag::TagId;
 #[derive(Debug)]
 pub(crate) struct Owed(pub(super) String);
 
-/// Notes what a transaction owes, as part of it.
+/// Notes what a transaction owes, as part of it; `None` if it turns out that it has written nothing.
 pub(super) async fn owe(
+    conn: &impl ConnectionTrait,
+    outbox: &str,
+    me: &str,
+    bump: &Bump,
+    schema: Option<Unique>,
+) -> Result<Option<Owed>, DbErr> {
+    let backend = conn.get_database_backend();
+    // Of none of its statements it is known that it wrote.
+    let perhaps = bump.tables.is_empty();
+    // PostgreSQL would undo all of it with the note.
+    if perhaps && backend == DbBackend::Postgres && only_reads(conn).await? {
+        return Ok(None);
+    }
+    match note(conn, outbox, me, &bump.ids, schema).await {
+        Err(error) if perhaps && has_not_written(&error, backend) => Ok(None),
+        owed => owed.map(Some),
+    }
+}
+
+/// May this transaction of PostgreSQL's not write anything?
+async fn only_reads(conn: &impl ConnectionTrait) -> Result<bool, DbErr> {
+    let sql = "SELECT current_setting('transaction_read_only') = 'on'";
+    let row = conn.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    row.map_or(Ok(false), |row| row.try_get_by_index(0))
+}
+
+async fn note(
     conn: &impl ConnectionTrait,
     outbox: &str,
     me: &str,

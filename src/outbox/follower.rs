@@ -32,6 +32,8 @@ pub(crate) struct Follower {
     pub(super) state: String,
     /// This cache, among all that may listen: whose it is, and a name of its own.
     pub(super) me: String,
+    /// There is a store, through which others hear what one has heard.
+    pub(super) shares: bool,
     /// When, by our clock, the last look began up to which everything is known, plus one; 0: none.
     pub(super) proven: AtomicU64,
     /// The same by the database's clock.
@@ -67,12 +69,13 @@ fn unwatched_parents(made: &HashMap<Name, String>, schema: &Schema) -> Vec<Name>
 
 impl Follower {
     /// `whose`: the caches for which each of them hears.
-    pub(crate) fn new(config: &OutboxConfig, whose: &str) -> Self {
-        let whose = hex(&Sha256::digest(whose)[..8]);
+    pub(crate) fn new(config: &OutboxConfig, shares: bool, whose: &str) -> Self {
+        let whose = hex(&Sha256::digest(format!("{shares}:{whose}"))[..8]);
         Self {
             state: format!("{}_state", config.table),
             config: config.clone(),
             me: format!("{whose}-{}", hex(&unique())),
+            shares,
             proven: AtomicU64::new(0),
             heard: watch::Sender::new(0),
             listening: AtomicBool::new(false),
@@ -232,8 +235,8 @@ impl Follower {
         conn: &impl ConnectionTrait,
         bump: &Bump,
         schema: Option<Unique>,
-    ) -> Result<Owed, DbErr> {
-        durable::owe(conn, &self.config.table, &self.me, &bump.ids, schema).await
+    ) -> Result<Option<Owed>, DbErr> {
+        durable::owe(conn, &self.config.table, &self.me, bump, schema).await
     }
 
     /// It is done, and the store knows.

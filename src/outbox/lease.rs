@@ -67,24 +67,7 @@ pub(super) async fn take(
          WHERE name = 'listener' AND (owner = '{me}' OR until_ms < {now} \
          OR until_ms > {now} + {LEASE_MS})"
     );
-    let done = root.execute(Statement::from_string(backend, sql)).await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Keeps the lease while there is much to hear; `false` if it was lost.
-pub(super) async fn keep(
-    root: &dyn Root,
-    state: &str,
-    backend: DbBackend,
-    me: &str,
-) -> Result<bool, DbErr> {
-    let now = now_ms(backend);
-    let sql = format!(
-        "UPDATE {state} SET until_ms = {now} + {LEASE_MS} \
-         WHERE name = 'listener' AND owner = '{me}' AND until_ms >= {now}"
-    );
-    let done = root.execute(Statement::from_string(backend, sql)).await?;
-    Ok(done.rows_affected() == 1)
+    is_done(root, backend, sql).await
 }
 
 /// Says up to when everything was heard, and keeps the lease; `false` if it was lost.
@@ -100,6 +83,10 @@ pub(super) async fn publish(
         "UPDATE {state} SET until_ms = {now} + {LEASE_MS}, done_ms = {done_ms} \
          WHERE name = 'listener' AND owner = '{me}' AND until_ms >= {now}"
     );
+    is_done(root, backend, sql).await
+}
+
+async fn is_done(root: &dyn Root, backend: DbBackend, sql: String) -> Result<bool, DbErr> {
     let done = root.execute(Statement::from_string(backend, sql)).await?;
     Ok(done.rows_affected() == 1)
 }

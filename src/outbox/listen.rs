@@ -43,9 +43,8 @@ const OWN_MS: i64 = 600_000;
 pub(crate) async fn begin(database: &Arc<Database>, connection: &(dyn Any + Sync)) {
     let Some(follower) = &database.follower else { return };
     let (weak, root, backend) = (Arc::downgrade(database), database.root.clone(), database.backend);
-    let shares = database.engine.shared.is_some();
     let waking = wake_on_notes(database, connection, follower);
-    let listening = run(weak, root, follower.clone(), backend, shares);
+    let listening = run(weak, root, follower.clone(), backend);
     database.background(async move {
         listening.await;
         waking.inspect(AbortHandle::abort);
@@ -76,7 +75,6 @@ async fn run(
     root: Arc<dyn Root>,
     follower: Arc<Follower>,
     backend: DbBackend,
-    shares: bool,
 ) {
     let mut pause = SHORTEST_PAUSE;
     while let Some(living) = database.upgrade() {
@@ -101,7 +99,7 @@ async fn run(
         let _ = timeout(pause, follower.wake.notified()).await;
     }
     // Else it would be done once more, by whoever listens next.
-    let _ = settle(&*root, &follower, backend, shares).await;
+    let _ = settle(&*root, &follower, backend).await;
     // Else others would have to wait until the lease is over.
     let _ = lease::give_back(&*root, &follower.state, backend, &follower.me).await;
 }
@@ -112,8 +110,7 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     let (root, backend) = (&*database.root, database.backend);
     let (state, me) = (&follower.state, &follower.me);
     let sent_ms = engine.clock.now_ms();
-    let shares = engine.shared.is_some();
-    settle(root, follower, backend, shares).await?;
+    settle(root, follower, backend).await?;
     let lease = lease::ask(root, state, backend).await?;
     let ours = lease.owner == *me && !lease.is_free();
     let have = ours || (lease.is_free() && lease::take(root, state, backend, me).await?);
@@ -124,11 +121,11 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     }
     if !ours {
         follower.elsewhere.store(false, Ordering::Relaxed);
-        if !shares && !broken(Fault::OutboxKeepsEntries) {
+        if !follower.shares && !broken(Fault::OutboxKeepsEntries) {
             // Whoever listened before has heard, and deleted, what we know nothing of.
             engine.forget_entries();
         }
-        if shares && !follower.is_one_of_us(&lease.owner) {
+        if follower.shares && !follower.is_one_of_us(&lease.owner) {
             // He has told another store of it, or other keys.
             follower.untold.store(true, Ordering::Relaxed);
             engine.bump(&Bump::all(), || Cause::Foreign);
@@ -142,7 +139,7 @@ async fn look(database: &Arc<Database>, follower: &Follower) -> Result<bool, DbE
     }
     // What is owed was left alone if it is younger.
     let done_ms = lease.before_ms() - follower.grace_ms();
-    let pause_ms = engine.shared.as_ref().map(|_| follower.proof_pause().as_millis() as i64);
+    let pause_ms = follower.shares.then(|| follower.proof_pause().as_millis() as i64);
     let kept = match !ours || lease::is_due(&lease, done_ms, pause_ms) {
         true => lease::publish(root, state, backend, me, done_ms).await?,
         // If this was held up before it read, another one may have heard, and deleted, in between.
@@ -162,7 +159,7 @@ fn lost() -> DbErr {
 /// Another process listens: through the store, if that is the same, we know what it heard, and up to
 /// when.
 fn elsewhere(database: &Database, follower: &Follower, lease: &Lease, sent_ms: u64) {
-    if database.engine.shared.is_none() || !follower.is_one_of_us(&lease.owner) {
+    if !follower.shares || !follower.is_one_of_us(&lease.owner) {
         if let Some(other) = of_same_cache(database, lease) {
             // What it heard was bumped in the same memory.
             let known = other.proven.load(Ordering::SeqCst);
@@ -189,17 +186,12 @@ fn of_same_cache(database: &Database, lease: &Lease) -> Option<Arc<Follower>> {
 
 /// Takes out what we owed and have done. Without a store only we know of it: unless it is we who
 /// listen, it is left to who does, whose entries may depend on it.
-async fn settle(
-    root: &dyn Root,
-    follower: &Follower,
-    backend: DbBackend,
-    shares: bool,
-) -> Result<(), DbErr> {
+async fn settle(root: &dyn Root, follower: &Follower, backend: DbBackend) -> Result<(), DbErr> {
     let (table, me) = (&follower.config.table, &follower.me);
     let owed = std::mem::take(&mut *lock(&follower.settled));
     for some in owed.chunks(BATCH) {
         let ids: Vec<_> = some.iter().map(|Owed(id)| &**id).collect();
-        let gone = match shares || broken(Fault::OutboxSettlesUnheard) {
+        let gone = match follower.shares || broken(Fault::OutboxSettlesUnheard) {
             true => delete::settled(root, table, backend, &ids).await,
             false => delete::heard(root, table, backend, &ids, me).await,
         };
@@ -252,7 +244,8 @@ async fn hear_all(
         }
         if kept.elapsed() > Duration::from_millis(LEASE_MS as u64 / 3) {
             let (state, me) = (&follower.state, &follower.me);
-            if !lease::keep(&*database.root, state, backend, me).await? {
+            // What is yet to be heard is not claimed.
+            if !lease::publish(&*database.root, state, backend, me, lease.done_ms).await? {
                 return Err(lost());
             }
             kept = Instant::now();

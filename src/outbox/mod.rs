@@ -30,6 +30,7 @@ mod record;
 mod row;
 mod tables;
 mod triggers;
+mod watch;
 
 pub use self::config::OutboxConfig;
 pub(crate) use self::durable::Owed;

@@ -18,12 +18,14 @@ pub(super) struct Note {
 pub(super) const MYSQL_NOW_MS: &str =
     "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)";
 
+pub(super) const SQLITE_NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+
 /// The database's clock, in milliseconds, as of a moment before the statement sees anything.
 pub(super) fn now_ms(backend: DbBackend) -> &'static str {
     match backend {
         DbBackend::Postgres => "(extract(epoch FROM statement_timestamp()) * 1000)::bigint",
         DbBackend::MySql => MYSQL_NOW_MS,
-        _ => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+        _ => SQLITE_NOW_MS,
     }
 }
 

@@ -1,13 +1,11 @@
 //! The outbox's own tables, and on which tables triggers write into it.
 
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, Statement, TransactionSession, TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait};
 
 use super::triggers::{self, Watched};
+use super::watch;
 use crate::catalog;
 use crate::error::Error;
-use crate::execute::begin_to_write;
 use crate::schema::{Schema, Table};
 use crate::sql::Dialect;
 
@@ -186,13 +184,7 @@ impl Outbox {
             for table in with_parts(table, &schema) {
                 let mut watched = Watched::new(&outbox, table, name, backend);
                 watched.look(conn).await;
-                if backend == DbBackend::MySql {
-                    self.replace(conn, &watched).await?;
-                    continue;
-                }
-                let transaction = begin_to_write(conn).await?;
-                self.replace(&transaction, &watched).await?;
-                transaction.commit().await?;
+                watch::make(conn, &self.state_table(), &watched).await?;
             }
         }
         Ok(())
@@ -214,13 +206,7 @@ impl Outbox {
             let Some(table) = find(&schema, name, backend) else { continue };
             for table in with_parts(table, &schema) {
                 let watched = Watched::new(&self.name, table, name, backend);
-                if backend == DbBackend::MySql {
-                    self.remove(conn, &watched).await?;
-                    continue;
-                }
-                let transaction = begin_to_write(conn).await?;
-                self.remove(&transaction, &watched).await?;
-                transaction.commit().await?;
+                watch::unmake(conn, &self.state_table(), &watched).await?;
             }
         }
         Ok(())
@@ -238,108 +224,13 @@ impl Outbox {
         let none = || DbErr::Custom("outbox: search_path names no schema to create it in".into());
         Ok(format!("{}.{}", schema.ok_or_else(none)?, self.name))
     }
-
-    /// New triggers in the place of the old ones.
-    async fn replace(
-        &self,
-        conn: &impl ConnectionTrait,
-        watched: &Watched<'_>,
-    ) -> Result<(), DbErr> {
-        let ending = free_ending(conn, watched).await?;
-        run(conn, watched.drop(&watched.names(ending))).await?;
-        run(conn, watched.create(ending)).await?;
-        for old in watched.endings().iter().filter(|old| **old != ending) {
-            run(conn, watched.drop(&watched.names(old))).await?;
-        }
-        self.drop_former(conn, watched).await?;
-        if !self.unmark(conn, watched).await? {
-            // Nobody heard what was written before.
-            conn.execute_unprepared(&watched.unknown()).await?;
-        }
-        let sql = format!(
-            "INSERT INTO {} (name, owner, until_ms, done_ms, note) VALUES ({}, '', 0, 0, {})",
-            self.state_table(),
-            placeholder(watched.backend, 1),
-            placeholder(watched.backend, 2)
-        );
-        let values = [watched.mark().into(), triggers::note(watched.table).into()];
-        conn.execute_raw(Statement::from_sql_and_values(watched.backend, sql, values)).await?;
-        Ok(())
-    }
-
-    /// No triggers any more.
-    async fn remove(
-        &self,
-        conn: &impl ConnectionTrait,
-        watched: &Watched<'_>,
-    ) -> Result<(), DbErr> {
-        for ending in watched.endings() {
-            run(conn, watched.drop(&watched.names(ending))).await?;
-        }
-        self.drop_former(conn, watched).await?;
-        self.unmark(conn, watched).await.map(|_| ())
-    }
-
-    /// Drops the triggers that the table brought along from a name that it had.
-    async fn drop_former(
-        &self,
-        conn: &impl ConnectionTrait,
-        watched: &Watched<'_>,
-    ) -> Result<(), DbErr> {
-        let backend = watched.backend;
-        let there = triggers::there(&conn.query_all_raw(triggers::find(backend)).await?, backend)?;
-        let sql = format!("SELECT name FROM {}", self.state_table());
-        for row in conn.query_all_raw(Statement::from_string(backend, sql)).await? {
-            let mark: String = row.try_get_by("name")?;
-            let Some(table) = mark.strip_prefix(triggers::MARK) else { continue };
-            if table != &*watched.table.name {
-                let mut names = triggers::names(&self.name, table, backend).concat();
-                names.retain(|name| there.contains(&(name.clone(), watched.table.name.clone())));
-                run(conn, watched.drop(&names)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Was the table watched?
-    async fn unmark(
-        &self,
-        conn: &impl ConnectionTrait,
-        watched: &Watched<'_>,
-    ) -> Result<bool, DbErr> {
-        let place = placeholder(watched.backend, 1);
-        let sql = format!("DELETE FROM {} WHERE name = {place}", self.state_table());
-        let statement =
-            Statement::from_sql_and_values(watched.backend, sql, [watched.mark().into()]);
-        Ok(conn.execute_raw(statement).await?.rows_affected() > 0)
-    }
 }
 
-async fn run(conn: &impl ConnectionTrait, all: Vec<String>) -> Result<(), DbErr> {
+pub(super) async fn run(conn: &impl ConnectionTrait, all: Vec<String>) -> Result<(), DbErr> {
     for sql in all {
         conn.execute_unprepared(&sql).await?;
     }
     Ok(())
-}
-
-/// The ending of names under which there are not all triggers: these may go first.
-async fn free_ending(
-    conn: &impl ConnectionTrait,
-    watched: &Watched<'_>,
-) -> Result<&'static str, DbErr> {
-    let [first, second] = watched.endings() else { return Ok("") };
-    let names = watched.names(first);
-    let sql = format!(
-        "SELECT count(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() \
-         AND TRIGGER_NAME IN ({})",
-        vec!["?"; names.len()].join(", ")
-    );
-    let all = names.len();
-    let values = names.into_iter().map(Value::from);
-    let statement = Statement::from_sql_and_values(watched.backend, sql, values);
-    let found = conn.query_one_raw(statement).await?;
-    let found: i64 = found.map_or(Ok(0), |row| row.try_get_by_index(0))?;
-    Ok(if usize::try_from(found) == Ok(all) { second } else { first })
 }
 
 /// The table of this name, in whatever case the catalog has it.

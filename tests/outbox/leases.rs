@@ -5,7 +5,7 @@ use sea_orm_cache::{CachedConnection, OutboxConfig};
 use crate::scenes;
 use crate::support::TTL;
 use crate::support::servers::Backend;
-use crate::world::{World, hits, number, price};
+use crate::world::{World, hits, now_ms, number, price};
 
 #[tokio::test]
 async fn when_nobody_has_listened_for_longer_than_the_bound_the_database_answers() {
@@ -96,8 +96,8 @@ async fn who_may_take_his_time_keeps_the_lease_and_what_is_cached() {
         assert!(until - last < 3_500, "nobody had it for {} ms", until - last - 3_000);
         last = until;
     }
-    let now = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
-    assert!(last > number(&world.other, now).await, "it is over");
+    let now = format!("SELECT {}", now_ms(Backend::Sqlite));
+    assert!(last > number(&world.other, &now).await, "it is over");
     assert!(hits(&cache, &db, 1).await);
 }
 

@@ -7,7 +7,7 @@ use sea_orm_cache::{Outbox, OutboxConfig, QueryCache};
 
 use crate::support::servers::Backend;
 use crate::support::{TTL, book};
-use crate::world::{World, hits, number, price};
+use crate::world::{World, hits, now_ms, number, price};
 
 type Seen = (i64, i64);
 
@@ -51,11 +51,7 @@ pub async fn somebody_else_listened_meanwhile(backend: Backend) -> Seen {
     let world = World::new(backend).await;
     let (cache, db) = world.cache(OutboxConfig::new().bound(TTL)).await;
     price(&db, 1).await;
-    let now = match backend {
-        Backend::Postgres => "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-        Backend::MySql => "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
-        Backend::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
-    };
+    let now = now_ms(backend);
     world
         .write(&format!(
             "UPDATE sea_orm_cache_outbox_state SET owner = 'another', until_ms = {now} + 2900 \
@@ -91,9 +87,11 @@ pub async fn held_up_while_another_one_listened(backend: Backend) -> Seen {
     }
     run("UPDATE book SET price = price + 1 WHERE id = 1").await;
     run("DELETE FROM sea_orm_cache_outbox").await;
-    run("UPDATE sea_orm_cache_outbox_state SET owner = 'another', \
-        until_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 2900 \
-        WHERE name = 'listener'")
+    let now = now_ms(backend);
+    run(&format!(
+        "UPDATE sea_orm_cache_outbox_state SET owner = 'another', until_ms = {now} + 2900 \
+         WHERE name = 'listener'"
+    ))
     .await;
     world.log.take();
     other.commit().await.expect("a commit");

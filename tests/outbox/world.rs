@@ -83,6 +83,15 @@ pub async fn number(db: &DatabaseConnection, sql: &str) -> i64 {
     row.try_get_by_index(0).expect("a number")
 }
 
+/// The database's clock as an expression, in milliseconds.
+pub fn now_ms(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Postgres => "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+        Backend::MySql => "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)",
+        Backend::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+    }
+}
+
 /// The price of a book through the cache.
 pub async fn price(db: &CachedConnection, id: i32) -> i32 {
     let found = book::Entity::find_by_id(id).cached(TTL).one(db).await.expect("an answer");

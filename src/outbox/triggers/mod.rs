@@ -19,7 +19,7 @@ use std::collections::HashSet;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
-use super::row::MYSQL_NOW_MS;
+use super::row::{MYSQL_NOW_MS, SQLITE_NOW_MS};
 use super::tables::Outbox;
 use super::{FORMAT, RESERVED, is_own};
 use crate::schema::{Column, InJson, KeyClass, Name, Table};
@@ -113,6 +113,11 @@ impl<'a> Watched<'a> {
         events.map(|event| self.trigger(event, ending)).collect()
     }
 
+    /// Of all triggers that it would have if it were called so.
+    pub(super) fn names_as(&self, table: &str) -> Vec<String> {
+        names(self.outbox_name(), table, self.backend).concat()
+    }
+
     /// The statements that drop these of its triggers, if they are there.
     pub(super) fn drop(&self, names: &[String]) -> Vec<String> {
         let on = match self.backend {
@@ -136,14 +141,18 @@ impl<'a> Watched<'a> {
         let now_ms = match self.backend {
             DbBackend::Postgres => postgres::NOW_MS,
             DbBackend::MySql => MYSQL_NOW_MS,
-            _ => sqlite::NOW_MS,
+            _ => SQLITE_NOW_MS,
         };
         self.note(&Noted::UNKNOWN, now_ms, "")
     }
 
     fn trigger(&self, event: &str, ending: &str) -> String {
-        let outbox = self.outbox.rsplit('.').next().unwrap_or_default();
-        trigger(outbox, &self.table.name, event, ending)
+        trigger(self.outbox_name(), &self.table.name, event, ending)
+    }
+
+    /// Without a schema.
+    fn outbox_name(&self) -> &str {
+        self.outbox.rsplit('.').next().unwrap_or_default()
     }
 
     /// The statement that writes a note, or one for each row of `from`.

@@ -5,9 +5,8 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::Value;
 
 use super::{MAX_BYTES, MAX_COLUMNS, Noted, Watched, by_event, recorded, settable};
+use crate::outbox::row::SQLITE_NOW_MS;
 use crate::schema::{Column, ColumnDefault};
-
-pub(super) const NOW_MS: &str = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
 
 pub(super) const THERE: &str =
     "SELECT name, tbl_name AS tbl FROM sqlite_master WHERE type = 'trigger'";
@@ -32,7 +31,7 @@ pub(super) fn create(watched: &Watched<'_>, ending: &str) -> Vec<String> {
         .collect();
     let (old, new, changed) = (image(watched, "OLD"), image(watched, "NEW"), compared(watched));
     all.extend(by_event(&old, &new, &changed).map(|(when, noted)| {
-        let body = watched.note(&noted, NOW_MS, "");
+        let body = watched.note(&noted, SQLITE_NOW_MS, "");
         trigger(&when.to_ascii_lowercase(), &format!("AFTER {when}"), &body)
     }));
     all
@@ -104,7 +103,7 @@ fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
     // Which rows are in the way of an expression, or under another collation, is not told.
     let untold = table.loose_unique || table.replaces || keys.iter().any(Option::is_none);
     if untold || of_keys().any(|column| column.generated) {
-        return Some(watched.note(&Noted::UNKNOWN, NOW_MS, ""));
+        return Some(watched.note(&Noted::UNKNOWN, SQLITE_NOW_MS, ""));
     }
     let name = |column: &Column| watched.quote(&column.name);
     let of_key = |key: &Vec<usize>| -> Vec<String> {
@@ -134,10 +133,10 @@ fn in_the_way(watched: &Watched<'_>, update: bool) -> Option<String> {
     let before = image(watched, "t");
     let noted = Noted { operation: "D", before: &before, ..Noted::UNKNOWN };
     let from = format!(" FROM {} t WHERE {condition}", watched.spelled);
-    let mut body = watched.note(&noted, NOW_MS, &from);
+    let mut body = watched.note(&noted, SQLITE_NOW_MS, &from);
     if !replaced.is_empty() {
         let when = format!(" WHERE {}", replaced.join(" OR "));
-        body = format!("{body}; {}", watched.note(&Noted::UNKNOWN, NOW_MS, &when));
+        body = format!("{body}; {}", watched.note(&Noted::UNKNOWN, SQLITE_NOW_MS, &when));
     }
     Some(body)
 }
